@@ -1,0 +1,41 @@
+"""Customer analytics as pure functions on DataFrames.
+
+Importing crmkit imports none of its topics: each is loaded when it is first touched.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crmkit import errors, intervals, results, rfm
+    from crmkit._events import EventLog, events
+
+# name -> the module it lives in; None: the name is itself a module
+_HOME: dict[str, str | None] = {
+    "EventLog": "_events",
+    "errors": None,
+    "events": "_events",
+    "intervals": None,
+    "results": None,
+    "rfm": None,
+}
+
+__all__ = ["EventLog", "__version__", "errors", "events", "intervals", "results", "rfm"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'crmkit' has no attribute {name!r}"
+        raise AttributeError(msg)
+    home = _HOME[name]
+    value = importlib.import_module(f"crmkit.{name}") if home is None else getattr(importlib.import_module(f"crmkit.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,33 @@
+"""The one place that knows numba: what a kernel is, and how it is compiled and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., object])
+
+__all__ = ["kernel"]
+
+
+def kernel(function: F) -> F:
+    """Compile `function` on its first call; arrays in, arrays out, no Python objects, no exceptions.
+
+    - `nogil`: kernels run side by side in plain threads. numba's own parallel mode is not used: its thread pools abort
+      the process when several Python threads enter at once, or after a fork.
+    - `error_model="numpy"`: a division by zero gives inf or nan as arrays do; without the check, loops vectorise.
+    - no fastmath: it assumes that nan and inf do not exist, and reorders sums.
+    - lazy signatures: importing crmkit compiles nothing.
+    - cached on disk where some folder is writable. In a read-only install without a home numba finds none and raises
+      at once; then every process compiles for itself.
+    """
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    # with NUMBA_DISABLE_JIT=1 numba hands the plain function back
+    if hasattr(compiled, "enable_caching"):
+        try:
+            compiled.enable_caching()
+        except RuntimeError:
+            pass
+    return cast(F, compiled)

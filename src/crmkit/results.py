@@ -1,0 +1,218 @@
+"""What functions return: an estimate that carries its uncertainty, and the base of every fitted model."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from crmkit.errors import DataError, OptionError
+
+__all__ = ["Estimate", "Model", "confidence_level", "critical_value"]
+
+
+def confidence_level(level: object) -> float:
+    """Return `level` as a float, or say that it is not strictly between 0 and 1 (95 is a common slip for 0.95)."""
+    if isinstance(level, bool) or not isinstance(level, (int, float, np.integer, np.floating)) or not 0 < level < 1:
+        msg = f"level={level!r} is not a confidence level between 0 and 1, such as 0.95"
+        raise OptionError(msg)
+    return float(level)
+
+
+def critical_value(level: object) -> float:
+    """Return the standard normal quantile that leaves ``(1 - level) / 2`` above it: 1.96 for 0.95."""
+    # through the lower tail: 1 - tail loses digits as level nears 1
+    return -NormalDist().inv_cdf((1.0 - confidence_level(level)) / 2.0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its uncertainty; it formats and converts like the number.
+
+    Attributes
+    ----------
+    value : float
+        The point estimate.
+    ci_low, ci_high : float
+        Ends of the interval at `level`.
+    se : float
+        Standard error.
+    n : int or float
+        Observations behind it; weighted estimates carry the effective number.
+    level : float
+        Confidence level of the interval.
+    method : str
+        How the interval was computed.
+
+    Examples
+    --------
+    >>> from crmkit.results import Estimate
+    >>> share = Estimate.normal(0.25, 0.05, n=75, level=0.95, method="wald", bounds=(0.0, 1.0))
+    >>> f"{share:.1%}"
+    '25.0%'
+    >>> round(share.ci_high, 3)
+    0.348
+    """
+
+    value: float
+    ci_low: float
+    ci_high: float
+    se: float
+    n: float
+    level: float
+    method: str
+
+    @classmethod
+    def normal(
+        cls,
+        value: float,
+        se: float,
+        *,
+        n: float,
+        level: float,
+        method: str,
+        bounds: tuple[float, float] = (-math.inf, math.inf),
+    ) -> Self:
+        """Build the symmetric normal interval, cut off at the ends of the scale."""
+        margin = critical_value(level) * se
+        low, high = max(bounds[0], value - margin), min(bounds[1], value + margin)
+        return cls(float(value), float(low), float(high), float(se), n, float(level), method)
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)
+
+    def __str__(self) -> str:
+        return f"{self.value:.6g} ({self.level:.0%} {self.method} interval {self.ci_low:.6g} to {self.ci_high:.6g}, n={self.n:g})"
+
+    def to_dict(self) -> dict[str, float | str]:
+        """Return the fields as plain values for JSON."""
+        return dataclasses.asdict(self)
+
+
+class Model:
+    """Base of the fitted models, which are frozen dataclasses: what was learned, how well, and from what; never the data.
+
+    A subclass is declared ``@dataclass(frozen=True, slots=True, eq=False, repr=False)`` and names its parameters in
+    `PARAMETERS`; the fields `standard_errors`, `log_likelihood`, `n` and `converged` are printed where it has them.
+    """
+
+    __slots__ = ()
+    PARAMETERS: ClassVar[tuple[str, ...]] = ()
+    TITLE: ClassVar[str] = ""
+    SCHEMA: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Make arrays and mappings read-only, so that a shared model cannot drift."""
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                view = value.view()
+                view.flags.writeable = False
+                object.__setattr__(self, field.name, view)
+            elif isinstance(value, dict):
+                object.__setattr__(self, field.name, MappingProxyType(dict(value)))
+
+    # mappingproxy does not pickle; models cross process boundaries in services and joblib
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: _plain(getattr(self, field.name), arrays=False) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model as plain values that survive JSON, with its `type` and `schema`."""
+        fields = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"type": type(self).__name__, "schema": self.SCHEMA, **fields}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild the model that `to_dict` wrote."""
+        kind = _model_classes().get(str(data.get("type")))
+        if kind is None or not issubclass(kind, cls):
+            msg = f"type {data.get('type')!r} is not a {cls.__name__}; import the crmkit topic the model belongs to first"
+            raise DataError(msg)
+        if data.get("schema") != kind.SCHEMA:
+            msg = f"{kind.__name__} was written with schema {data.get('schema')!r}; this crmkit reads schema {kind.SCHEMA}"
+            raise DataError(msg)
+        declared = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        unknown = sorted(set(data) - {"type", "schema"} - set(declared))
+        absent = sorted(set(declared) - set(data))
+        if unknown or absent:
+            msg = f"{kind.__name__} does not match its schema: unknown fields {unknown}, absent fields {absent}"
+            raise DataError(msg)
+        return kind(**{name: _revive(data[name]) for name in declared})
+
+    def __repr__(self) -> str:
+        lines = [f"{self.TITLE or type(self).__name__}"]
+        width = max((len(name) for name in self.PARAMETERS), default=0)
+        errors: Mapping[str, float] = getattr(self, "standard_errors", {}) or {}
+        for name in self.PARAMETERS:
+            error = f"   (se {errors[name]:.5g})" if name in errors else ""
+            lines.append(f"  {name:<{width}}  {_shown(getattr(self, name))}{error}")
+        notes = [
+            f"{label} {_shown(getattr(self, name))}"
+            for name, label in (("n", "n"), ("log_likelihood", "log-likelihood"), ("converged", "converged"))
+            if hasattr(self, name)
+        ]
+        return "\n".join([*lines, *([f"  {', '.join(notes)}"] if notes else [])])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def _model_classes() -> dict[str, type[Model]]:
+    found: dict[str, type[Model]] = {}
+    waiting = [Model]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            waiting.append(kind)
+            # dataclass(slots=True) builds the class anew; the first, undecorated one must not be found
+            if dataclasses.is_dataclass(kind) and "__slots__" in kind.__dict__:
+                found[kind.__name__] = kind
+    return found
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any, *, arrays: bool = True) -> Any:
+    """Turn numpy and mappings into what JSON knows; numbers JSON lacks (inf, nan) are spelled out."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item, arrays=arrays) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, arrays=arrays) for item in value] if arrays else value
+    if not arrays:
+        return value
+    if isinstance(value, np.ndarray):
+        return {"array": _plain(value.tolist()), "dtype": value.dtype.str}
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    json.dumps(value)  # a field that cannot be written is a defect of the model class: fail here, not in the service
+    return value
+
+
+def _revive(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if set(value) == {"array", "dtype"}:
+            return np.array(_revive(value["array"]), dtype=np.dtype(value["dtype"]))
+        if set(value) == {"float"}:
+            return float(value["float"])
+        return {key: _revive(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_revive(item) for item in value)
+    return value
