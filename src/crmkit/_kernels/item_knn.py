@@ -181,7 +181,7 @@ def most_popular(
     k: int,
     customers: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Return the first `k` of ``order[:n_sold]`` for each of `customers` (-1: somebody unknown) that is not excluded."""
+    """Return the first `k` of ``order[:n_sold]`` that are not excluded, for each of `customers` (-1: nobody known)."""
     skipped_for = np.full(order.size, -1, np.int64)
     found_start = np.zeros(customers.size + 1, np.int64)
     found_item = np.empty(customers.size * k, np.int32)

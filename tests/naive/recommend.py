@@ -1,0 +1,59 @@
+"""Item neighbourhoods from their definition, on a dense table of customers x items."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def table(rows, columns, values, n_rows, n_columns):
+    """Add up the values of each cell."""
+    dense = np.zeros((n_rows, n_columns))
+    for row, column, value in zip(rows, columns, values, strict=True):
+        dense[row, column] += value
+    return dense
+
+
+def similarity(weights, shrinkage=0.0):
+    """Cosine of every pair of columns, damped where few customers share the pair; the diagonal is no similarity."""
+    n_items = weights.shape[1]
+    similar = np.zeros((n_items, n_items))
+    for i in range(n_items):
+        for j in range(n_items):
+            shared = np.count_nonzero((weights[:, i] > 0) & (weights[:, j] > 0))
+            if i != j and shared:
+                a, b = weights[:, i], weights[:, j]
+                similar[i, j] = (a @ b) / math.sqrt((a @ a) * (b @ b)) * (shared / (shared + shrinkage))
+    return similar.astype(np.float32).astype(float)
+
+
+def best(scores, buyers, k):
+    """Items with a positive score: score descending, then number of buyers descending, then position."""
+    return sorted(np.flatnonzero(scores > 0), key=lambda item: (-scores[item], -buyers[item], item))[:k]
+
+
+def neighbours(weights, k, shrinkage=0.0):
+    """The `k` nearest items of every item, with their similarities."""
+    similar, buyers = similarity(weights, shrinkage), np.count_nonzero(weights, axis=0)
+    return [[(int(j), similar[i, j]) for j in best(similar[i], buyers, k)] for i in range(weights.shape[1])]
+
+
+def scores(row, nearest):
+    """Weight times similarity, summed without rounding over the bought items that have the item as a neighbour."""
+    terms = [[] for _ in nearest]
+    for bought, weight in enumerate(row):
+        for item, similar in nearest[bought] if weight else ():
+            terms[item].append(weight * similar)
+    return np.array([math.fsum(term) for term in terms])
+
+
+def top_items(weights, row, k, n_neighbours, shrinkage=0.0, *, exclude=True, nearest=None):
+    """The list of one customer with this `row` of weights: (item, score, source) from the best."""
+    buyers = np.count_nonzero(weights, axis=0)
+    nearest = neighbours(weights, n_neighbours, shrinkage) if nearest is None else nearest
+    allowed = np.where(row > 0, 0.0, 1.0) if exclude else np.ones(len(row))
+    score, source = scores(row, nearest) * allowed, "item_knn"
+    if not score.any():
+        score, source = buyers * allowed, "popularity"
+    return [(int(item), float(score[item]), source) for item in best(score, buyers, k)]
