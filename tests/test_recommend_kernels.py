@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,7 +50,7 @@ def nearest_items(dense, k, shrinkage=0.0, pieces=((0, N_ITEMS),)):
         )
         found += [
             list(zip(item[a:b].tolist(), similarity[a:b].astype(float).tolist(), strict=True))
-            for a, b in zip(start[:-1], start[1:], strict=True)
+            for a, b in itertools.pairwise(start)
         ]
     return found
 
