@@ -1,0 +1,34 @@
+"""The edge where DataFrames are met: columns in as checked arrays, arrays out as frames of the kind that came."""
+
+from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
+from crmkit._frame._numbers import flags, numbers, readonly
+from crmkit._frame._out import Categories, is_frame, per_label, rows_like, series_like, table
+from crmkit._frame._read import Frame, first_place, read
+from crmkit._frame._text import Text, text
+from crmkit._frame._time import Clock, Times, duration_in_days, times
+
+__all__ = [
+    "Categories",
+    "Clock",
+    "Frame",
+    "Ids",
+    "Labelled",
+    "Labels",
+    "Text",
+    "Times",
+    "duration_in_days",
+    "encode",
+    "first_place",
+    "flags",
+    "ids",
+    "is_frame",
+    "numbers",
+    "per_label",
+    "read",
+    "readonly",
+    "rows_like",
+    "series_like",
+    "table",
+    "text",
+    "times",
+]

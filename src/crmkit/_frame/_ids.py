@@ -1,0 +1,406 @@
+"""Ids of any hashable type as the integers 0, 1, 2 …, and back with the type they had."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crmkit import _threads
+from crmkit._frame._numbers import readonly
+from crmkit._frame._read import first_place, read
+from crmkit._kernels import encode as _k
+from crmkit.errors import DataError, LimitError, OptionError
+
+Codes = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+
+PIECE = 1 << 20  # rows of one piece of work
+PARTS = 16  # tables that share the keys out; few keys need one only
+MANY = 100_000
+WHOLE_FLOATS = 2.0**53
+
+NO_BOOLS = readonly(np.empty(0, np.bool_))
+NO_OFFSETS = readonly(np.empty(0, np.int64))
+NO_BYTES = readonly(np.empty(0, np.uint8))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Distinct ids in order: ascending where they sort, in category order for categories, else as they first appear."""
+
+    values: Any  # a pandas Index, a polars Series or a pyarrow Array, as the ids came
+    kind: str
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, codes: npt.NDArray[np.integer[Any]]) -> Any:
+        """Return the ids that `codes` stand for, as a native column (pandas: an Index)."""
+        if self.kind == "polars":
+            return self.values.gather(codes)
+        return self.values.take(codes)
+
+    def as_index(self) -> pd.Index:
+        """Show the ids as a pandas Index."""
+        if self.kind == "pandas":
+            return self.values
+        return pd.Index(self.values.to_pandas())
+
+    def codes_of(self, values: Any) -> Codes:
+        """Return the code of every id in `values`, -1 for one that is not among the labels."""
+        wanted = values if isinstance(values, pd.Index) else pd.Index(_listed(values))
+        index = self.as_index()
+        if isinstance(index, pd.CategoricalIndex):
+            index = pd.Index(index.categories.take(index.codes))
+        if isinstance(wanted, pd.CategoricalIndex):
+            wanted = wanted.astype(wanted.categories.dtype)
+        return readonly(index.get_indexer(wanted).astype(np.int32))
+
+    def merge(self, other: Labels) -> tuple[Labels, Codes, Codes]:
+        """Unite two sets of labels; return them with the new code of each old label of either side."""
+        column = _concatenated(self, other)
+        both = encode(column, self.kind)
+        return both.labels, both.codes[: len(self)], both.codes[len(self) :]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Ids:
+    """A column of ids: `codes` per row (-1 for missing), `labels` they stand for."""
+
+    codes: Codes
+    labels: Labels
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Codes to be written out as the ids they stand for."""
+
+    labels: Labels
+    codes: npt.NDArray[np.integer[Any]]
+
+
+def ids(frame: Any, column: Any, *, keyword: str | None = None, missing: str = "error") -> Ids:
+    """Encode the ids in `column`; ``missing="drop"`` leaves code -1 where there is none."""
+    if missing not in ("error", "drop"):
+        raise OptionError.choice("missing", missing, ("error", "drop"))
+    frame = read(frame)
+    encoded = encode(frame.column(column, keyword=keyword), frame.kind, column)
+    if missing == "error":
+        gone = encoded.codes < 0
+        if gone.any():
+            count, row = first_place(gone)
+            msg = f'column {column!r}: {count:,} missing ids, the first in row {row}; name them, or pass missing="drop"'
+            raise DataError(msg)
+    return encoded
+
+
+def encode(native: Any, kind: str, column: Any = "id") -> Ids:
+    """Encode a native column of ids by the cheapest exact road its type allows."""
+    if len(native) > np.iinfo(np.int32).max:
+        msg = f"column {column!r} has {len(native):,} rows; one log holds at most {np.iinfo(np.int32).max:,}"
+        raise LimitError(msg)
+    if kind == "pandas":
+        codes, firsts = _encode_pandas(native, column)
+        labels = pd.Index(native.array.take(firsts))
+    elif kind == "polars":
+        codes, firsts = _encode_polars(native, column)
+        labels = native.gather(firsts)
+    else:
+        native = native.combine_chunks()
+        codes, firsts = _encode_arrow(native, column)
+        labels = native.take(firsts)
+    return Ids(readonly(codes), Labels(labels, kind))
+
+
+# ── one road per storage: each returns codes, and for each code the row where its id first stands ────────────────────────
+
+
+def _encode_pandas(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _encode_categories(np.asarray(series.cat.codes), len(dtype.categories))
+    if isinstance(dtype, pd.ArrowDtype) or (isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"):
+        return _encode_arrow(_combined(series.array.__arrow_array__()), column)
+    if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
+        if isinstance(dtype, np.dtype):
+            return _encode_integers(series.to_numpy(), NO_BOOLS)
+        valid = series.notna().to_numpy(dtype=np.bool_)
+        return _encode_integers(series.to_numpy(dtype=dtype.numpy_dtype, na_value=0), valid)
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return _encode_floats(series, series.to_numpy(), column)
+    if isinstance(dtype, np.dtype) and dtype.kind in "mM":
+        ticks = series.to_numpy().view(np.int64)
+        return _encode_integers(ticks, ticks != np.iinfo(np.int64).min)
+    return _encode_hashables(series, column)
+
+
+def _encode_polars(series: Any, column: Any) -> tuple[Codes, Rows]:
+    import polars as pl
+
+    dtype = series.dtype
+    if isinstance(dtype, (pl.Categorical, pl.Enum)):
+        physical = series.to_physical()
+        return _encode_integers(physical.fill_null(0).to_numpy(), _valid_polars(series))
+    if dtype.is_integer() or dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Duration):
+        physical = series.to_physical() if not dtype.is_integer() else series
+        return _encode_integers(physical.fill_null(0).to_numpy() if series.null_count() else physical.to_numpy(), _valid_polars(series))
+    if dtype.is_float():
+        return _encode_floats(series.to_pandas(), series.to_numpy(), column)
+    if dtype == pl.String:
+        try:
+            return _encode_arrow(series.to_arrow(), column)
+        except ImportError:  # polars without pyarrow
+            pass
+    return _encode_hashables(pd.Series(series.to_list(), dtype=object), column)
+
+
+def _encode_arrow(array: Any, column: Any) -> tuple[Codes, Rows]:
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        valid = _valid_arrow(array)
+        indices = array.indices.fill_null(0) if array.indices.null_count else array.indices
+        codes, firsts = _encode_integers(indices.to_numpy(zero_copy_only=False), valid)
+        return codes, firsts
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _encode_strings(array)
+    if pa.types.is_integer(kind):
+        valid = _valid_arrow(array)
+        return _encode_integers((array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False), valid)
+    if pa.types.is_floating(kind):
+        values = array.to_numpy(zero_copy_only=False)
+        return _encode_floats(pd.Series(values), values, column)
+    return _encode_hashables(array.to_pandas(), column)
+
+
+def _encode_categories(codes: npt.NDArray[np.integer[Any]], n_categories: int) -> tuple[Codes, Rows]:
+    """Use category codes as they are, closing the gaps that unused categories leave."""
+    used = np.zeros(n_categories + 1, np.bool_)  # the last place takes code -1
+    used[codes] = True
+    if used[:-1].all():
+        codes = codes.astype(np.int32, copy=False)
+    else:
+        rank = np.cumsum(used, dtype=np.int32) - 1
+        rank[-1] = -1
+        codes = rank[codes]
+    return codes, _first_rows(codes, int(used[:-1].sum()))
+
+
+def _encode_floats(series: pd.Series, values: npt.NDArray[np.floating[Any]], column: Any) -> tuple[Codes, Rows]:
+    """Ids that a missing value has turned into floats are integers still; others are hashed."""
+    valid = ~np.isnan(values)
+    whole = np.where(valid, values, 0.0).astype(np.float64, copy=False)
+    if np.isinf(whole).any():
+        count, row = first_place(np.isinf(whole))
+        msg = f"column {column!r}: {count:,} infinite ids, the first in row {row}; an id must be a value"
+        raise DataError(msg)
+    if (np.abs(whole) < WHOLE_FLOATS).all() and (whole == np.floor(whole)).all():
+        return _encode_integers(whole.astype(np.int64), NO_BOOLS if valid.all() else valid)
+    return _encode_hashables(series, column)
+
+
+def _encode_integers(values: npt.NDArray[Any], valid: Bools) -> tuple[Codes, Rows]:
+    """Number integers in ascending order: by a table over their range where it is short, else by hashing."""
+    if valid.size and valid.all():
+        valid = NO_BOOLS
+    if values.dtype == np.uint64:
+        # the same order in signed integers
+        values = (values ^ np.uint64(1 << 63)).view(np.int64)
+    values = readonly(values.astype(np.int64, copy=False))
+    valid = readonly(valid)
+    lowest, highest, n_valid = _k.integer_range(values, valid)
+    if n_valid == 0:
+        return np.full(values.size, -1, np.int32), np.empty(0, np.int64)
+    width = int(highest) - int(lowest) + 1
+    codes = np.empty(values.size, np.int32)
+    if width <= max(4 * values.size, 1024):
+        present = np.zeros(width, np.uint8)
+        _k.mark_present(values, valid, lowest, present)
+        rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
+        _k.look_up(values, valid, lowest, rank, codes)
+        return codes, _first_rows(codes, int(rank[-1]) + 1)
+
+    keys = np.empty(values.size, np.uint64)
+    _threads.run(lambda piece: _k.mix_integers(values, *piece, keys), _threads.chunks(values.size, PIECE))
+    firsts, starts, shift = _encode_keys(keys, valid, NO_OFFSETS, NO_BYTES, codes)
+    order = np.argsort(values[firsts], kind="stable")
+    _rank(codes, keys, valid, shift, starts, order)
+    return codes, firsts[order]
+
+
+def _encode_strings(array: Any) -> tuple[Codes, Rows]:
+    """Number strings in the order of their code points, from the bytes that Arrow keeps them in."""
+    import pyarrow as pa
+
+    offset_type = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    _, offset_buffer, data_buffer = array.buffers()
+    size = len(array)
+    if size == 0:
+        return np.empty(0, np.int32), np.empty(0, np.int64)
+    offsets = np.frombuffer(offset_buffer, offset_type, count=array.offset + size + 1)[array.offset :]
+    offsets = readonly(offsets.astype(np.int64))
+    data = NO_BYTES if data_buffer is None else readonly(np.frombuffer(data_buffer, np.uint8))
+    valid = readonly(_valid_arrow(array))
+
+    keys = np.empty(size, np.uint64)
+    _threads.run(lambda piece: _k.hash_strings(offsets, data, valid, *piece, keys), _threads.chunks(size, PIECE))
+    codes = np.empty(size, np.int32)
+    firsts, starts, shift = _encode_keys(keys, valid, offsets, data, codes)
+    order = _sort_strings(offsets, data, firsts)
+    _rank(codes, keys, valid, shift, starts, order)
+    return codes, firsts[order]
+
+
+def _encode_hashables(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
+    """Anything Python can hash, sorted where it sorts."""
+    try:
+        codes, uniques = pd.factorize(series, use_na_sentinel=True)
+    except TypeError as error:
+        msg = f"column {column!r} holds values that cannot be ids ({error})"
+        raise DataError(msg) from error
+    codes = codes.astype(np.int32)
+    firsts = _first_rows(codes, len(uniques))
+    values = np.asarray(uniques, dtype=object) if series.dtype == object else uniques
+    try:
+        order = np.argsort(values, kind="stable") if isinstance(values, np.ndarray) else values.argsort()
+    except TypeError:  # numbers among strings: no order but that of appearance
+        return codes, firsts
+    rank = np.empty(order.size + 1, np.int32)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    rank[-1] = -1
+    return rank[codes], firsts[order]
+
+
+# ── shared pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _encode_keys(
+    keys: npt.NDArray[np.uint64], valid: Bools, offsets: Rows, data: npt.NDArray[np.uint8], codes: Codes
+) -> tuple[Rows, Rows, int]:
+    """Number the distinct keys part by part; return their first rows, where each part starts among them, and the shift."""
+    parts = PARTS if keys.size > MANY else 1
+    shift = 64 - (parts.bit_length() - 1)
+    keys = readonly(keys)
+    firsts = _threads.run(lambda part: _k.encode_part(keys, valid, offsets, data, part, shift, codes), range(parts))
+    starts = np.concatenate([[0], np.cumsum([rows.size for rows in firsts])]).astype(np.int64)
+    return np.concatenate(firsts), starts, shift
+
+
+def _rank(codes: Codes, keys: npt.NDArray[np.uint64], valid: Bools, shift: int, starts: Rows, order: Rows) -> None:
+    rank = np.empty(order.size, np.int32)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    rank, keys, starts = readonly(rank), readonly(keys), readonly(starts)
+    pieces = _threads.chunks(codes.size, PIECE)
+    _threads.run(lambda piece: _k.recode(codes, keys, valid, shift, starts, rank, *piece), pieces)
+
+
+def _sort_strings(offsets: Rows, data: npt.NDArray[np.uint8], firsts: Rows) -> Rows:
+    """Order distinct strings by their bytes: eight at a time behind the prefix all share, only where the last eight tied."""
+    n = firsts.size
+    if n <= 1:
+        return np.arange(n)
+    firsts = readonly(firsts)
+    lengths = offsets[firsts + 1] - offsets[firsts]
+    depth = int(_k.common_prefix(offsets, data, firsts))
+    deepest = int(lengths.max())
+    keys = _k.eight_bytes(offsets, data, firsts, depth)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    group = np.cumsum(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    while True:
+        depth += 8
+        same = np.concatenate([[False], group[1:] == group[:-1]])
+        tied = np.flatnonzero(same | np.concatenate([same[1:], [False]]))
+        if tied.size == 0:
+            return order
+        rows = order[tied]
+        if depth >= deepest:
+            # only NUL bytes at the end tell these apart: the shorter string comes first
+            order[tied] = rows[np.lexsort((lengths[rows], group[tied]))]
+            return order
+        keys = _k.eight_bytes(offsets, data, readonly(firsts[rows]), depth)
+        inner = np.lexsort((keys, group[tied]))
+        order[tied] = rows[inner]
+        keys, outer = keys[inner], group[tied][inner]
+        new = np.concatenate([[True], (keys[1:] != keys[:-1]) | (outer[1:] != outer[:-1])])
+        # ties that remain keep one number; it only has to differ from its neighbours'
+        group = group.astype(np.int64) * (tied.size + 1)
+        group[tied] += np.cumsum(new)
+        group = np.cumsum(np.concatenate([[True], group[1:] != group[:-1]]))
+
+
+def _first_rows(codes: Codes, n: int) -> Rows:
+    """Return the first row of every code."""
+    firsts = np.empty(n, np.int64)
+    _k.first_rows(readonly(codes), firsts)
+    return firsts
+
+
+def _combined(array: Any) -> Any:
+    import pyarrow as pa
+
+    if not isinstance(array, pa.ChunkedArray):
+        return array
+    if pa.types.is_string(array.type) and array.nbytes > np.iinfo(np.int32).max:
+        array = array.cast(pa.large_string())
+    return array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
+
+
+def _valid_arrow(array: Any) -> Bools:
+    return array.is_valid().to_numpy(zero_copy_only=False) if array.null_count else NO_BOOLS
+
+
+def _valid_polars(series: Any) -> Bools:
+    return series.is_not_null().to_numpy() if series.null_count() else NO_BOOLS
+
+
+def _listed(values: Any) -> Any:
+    """Turn a list of ids or a native column into what pandas indexes; tuples stay single ids."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        msg = "ids are passed as a list or a column, not as a single value"
+        raise OptionError(msg)
+    if hasattr(values, "to_pandas"):
+        return values.to_pandas()
+    if isinstance(values, (pd.Series, pd.api.extensions.ExtensionArray, np.ndarray)):
+        return values
+    listed = list(values)
+    if any(isinstance(value, tuple) for value in listed):
+        out = np.empty(len(listed), dtype=object)
+        out[:] = listed
+        return out
+    return listed
+
+
+def _concatenated(left: Labels, right: Labels) -> Any:
+    if left.kind != right.kind:
+        msg = f"the new events are a {right.kind} frame, the log holds {left.kind} ids; convert one of them"
+        raise DataError(msg)
+    if left.kind == "pandas":
+        first, second = left.values, right.values
+        if isinstance(first, pd.CategoricalIndex) and isinstance(second, pd.CategoricalIndex):
+            united = pd.api.types.union_categoricals([first, second]) if first.dtype != second.dtype else None
+            return pd.Series(united if united is not None else first.append(second))
+        if first.dtype != second.dtype:
+            msg = f"the new ids are {second.dtype}, the log's are {first.dtype}; convert the new ones"
+            raise DataError(msg)
+        return pd.Series(first.append(second))
+    if left.kind == "polars":
+        if left.values.dtype != right.values.dtype:
+            msg = f"the new ids are {right.values.dtype}, the log's are {left.values.dtype}; convert the new ones"
+            raise DataError(msg)
+        import polars as pl
+
+        return pl.concat([left.values, right.values])
+    import pyarrow as pa
+
+    if left.values.type != right.values.type:
+        msg = f"the new ids are {right.values.type}, the log's are {left.values.type}; convert the new ones"
+        raise DataError(msg)
+    return pa.chunked_array([left.values, right.values])

@@ -1,0 +1,104 @@
+"""Numbers from a column: float64, contiguous, read-only, every one of them finite."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crmkit._frame._read import as_pandas, first_place, read
+from crmkit.errors import DataError
+
+
+def numbers(
+    frame: Any,
+    column: Any,
+    *,
+    keyword: str | None = None,
+    nonnegative: bool = False,
+    positive: bool = False,
+    whole: bool = False,
+) -> npt.NDArray[np.float64]:
+    """Read `column` as finite numbers, or say how many rows are not, where the first is, and what to do."""
+    frame = read(frame)
+    series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
+    values = _to_float(series, column)
+    finite = np.isfinite(values)
+    if not finite.all():
+        missing = np.isnan(values)
+        if missing.any():
+            count, row = first_place(missing)
+            msg = f"column {column!r}: {count:,} missing, the first in row {row}; fill or drop them before the call"
+            raise DataError(msg)
+        count, row = first_place(~finite)
+        msg = f"column {column!r}: {count:,} infinite, the first in row {row} ({values[row]}); replace or drop them"
+        raise DataError(msg)
+    if positive:
+        _refuse(values <= 0, values, column, "not positive", "they must be above zero")
+    if nonnegative:
+        _refuse(values < 0, values, column, "negative", "they must be zero or more")
+    if whole:
+        _refuse(values != np.floor(values), values, column, "not whole", "they are counts: round or recompute them")
+    return readonly(values)
+
+
+def flags(frame: Any, column: Any, *, keyword: str | None = None) -> npt.NDArray[np.bool_]:
+    """Read `column` as true or false: booleans, or numbers that are all 0 or 1."""
+    frame = read(frame)
+    series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
+    if pd.api.types.is_bool_dtype(series.dtype) and not series.isna().any():
+        return readonly(series.to_numpy(dtype=np.bool_))
+    values = numbers(frame, column, keyword=keyword)
+    _refuse((values != 0) & (values != 1), values, column, "neither 0 nor 1", "recode the column as true and false")
+    return readonly(values == 1)
+
+
+def readonly(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a contiguous view that nobody can write to: one layout, one compiled kernel."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
+
+
+def _refuse(bad: npt.NDArray[np.bool_], values: npt.NDArray[np.float64], column: Any, what: str, cure: str) -> None:
+    if bad.any():
+        count, row = first_place(bad)
+        msg = f"column {column!r}: {count:,} {what}, the first in row {row} ({values[row]:g}); {cure}"
+        raise DataError(msg)
+
+
+def _to_float(series: pd.Series, column: Any) -> npt.NDArray[np.float64]:
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        # a scale stored as categories ("ratings 0 to 10") is numbers if its categories are
+        return _to_float(series.astype(dtype.categories.dtype if not series.isna().any() else "object"), column)
+    if dtype == object:
+        return _objects_to_float(series, column)
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
+        msg = f"column {column!r} holds {dtype}, not numbers; convert it first (pandas.to_numeric shows what does not parse)"
+        raise DataError(msg)
+    if isinstance(dtype, np.dtype):
+        return series.to_numpy().astype(np.float64, copy=False)
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _objects_to_float(series: pd.Series, column: Any) -> npt.NDArray[np.float64]:
+    """Numbers in an object column: Decimals and mixtures of int and float are numbers, text is not."""
+    values = series.to_numpy()
+    missing = pd.isna(values)
+    number = np.fromiter(
+        (isinstance(v, (int, float, Decimal, np.number)) and not isinstance(v, (bool, np.bool_)) for v in values),
+        dtype=np.bool_,
+        count=len(values),
+    )
+    if not (number | missing).all():
+        count, row = first_place(~(number | missing))
+        msg = (
+            f"column {column!r}: {count:,} not numbers, the first in row {row} (a {type(values[row]).__name__});"
+            " convert it first (pandas.to_numeric shows what does not parse)"
+        )
+        raise DataError(msg)
+    return np.array([np.nan if gone else float(v) for v, gone in zip(values, missing, strict=True)], dtype=np.float64)

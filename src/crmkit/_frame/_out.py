@@ -1,0 +1,124 @@
+"""Results as frames of the kind that came in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crmkit._frame._ids import Labelled, Labels
+from crmkit._frame._read import Frame, read
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Categories:
+    """Codes into a short list of names, written out as the frame's own categorical type."""
+
+    codes: npt.NDArray[np.integer[Any]]
+    names: Sequence[str]
+
+
+def rows_like(frame: Any, columns: Mapping[str, Any], *, used: Collection[Any] = ()) -> Any:
+    """Return `columns` on the same rows: with the index of a pandas frame, else behind the id in the first column.
+
+    `used` are the columns the function read: if the first column is one of them, the frame has no id to keep.
+    """
+    frame = read(frame)
+    if frame.kind == "pandas":
+        return _pandas(columns, index=frame.native.index)
+    first = frame.columns[0] if frame.columns else None
+    if first is None or first in used or first in columns:
+        return table(columns, kind=frame.kind)
+    return table({first: frame.column(first), **columns}, kind=frame.kind)
+
+
+def series_like(frame: Any, name: str, values: Any, *, used: Collection[Any] = ()) -> Any:
+    """Return one column on the same rows: a Series with the index of a pandas frame, else a frame as `rows_like` makes it."""
+    frame = read(frame)
+    if frame.kind == "pandas":
+        return pd.Series(_pandas_column(values), index=frame.native.index, name=name)
+    return rows_like(frame, {name: values}, used=used)
+
+
+def per_label(
+    labels: Labels,
+    codes: npt.NDArray[np.integer[Any]],
+    columns: Mapping[str, Any],
+    *,
+    name: str,
+    attrs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return one row per id: indexed by the id in pandas, elsewhere with the id as the first column."""
+    if labels.kind == "pandas":
+        every = codes.size == len(labels)  # codes ascend: all of them are the labels themselves
+        index = labels.values if every else labels.take(codes)
+        frame = _pandas(columns, index=index.rename(name))
+        frame.attrs.update(attrs or {})
+        return frame
+    return table({name: Labelled(labels, codes), **columns}, kind=labels.kind)
+
+
+def table(columns: Mapping[str, Any], *, kind: str = "pandas") -> Any:
+    """Build a new frame from arrays, labelled codes and categories."""
+    if kind == "pandas":
+        return _pandas(columns, index=None)
+    if kind == "polars":
+        import polars as pl
+
+        return pl.DataFrame({name: _polars_column(name, values) for name, values in columns.items()})
+    import pyarrow as pa
+
+    return pa.table({name: _arrow_column(values) for name, values in columns.items()})
+
+
+def is_frame(data: Any) -> bool:
+    """Whether `data` is one of the frames crmkit reads."""
+    try:
+        read(data)
+    except ValueError:
+        return False
+    return True
+
+
+def _pandas(columns: Mapping[str, Any], *, index: Any) -> pd.DataFrame:
+    # copy=False: the arrays are fresh, and one copy of a million rows is one too many
+    return pd.DataFrame({name: _pandas_column(values) for name, values in columns.items()}, index=index, copy=False)
+
+
+def _pandas_column(values: Any) -> Any:
+    if isinstance(values, Labelled):
+        taken = values.labels.take(values.codes)
+        return taken.array if values.labels.kind == "pandas" else taken.to_pandas()
+    if isinstance(values, Categories):
+        return pd.Categorical.from_codes(values.codes, categories=list(values.names), ordered=False)
+    return values
+
+
+def _polars_column(name: str, values: Any) -> Any:
+    import polars as pl
+
+    if isinstance(values, Labelled):
+        taken = values.labels.take(values.codes)
+        return (pl.Series(taken) if values.labels.kind != "polars" else taken).alias(name)
+    if isinstance(values, Categories):
+        names = list(values.names)
+        return pl.Series(name, [names[code] for code in values.codes], dtype=pl.Enum(names))
+    return values.alias(name) if isinstance(values, pl.Series) else pl.Series(name, values)
+
+
+def _arrow_column(values: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(values, Labelled):
+        taken = values.labels.take(values.codes)
+        return taken if values.labels.kind == "pyarrow" else pa.array(taken)
+    if isinstance(values, Categories):
+        return pa.DictionaryArray.from_arrays(pa.array(values.codes, pa.int32()), pa.array(list(values.names)))
+    return values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
+
+
+__all__ = ["Categories", "Frame", "is_frame", "per_label", "rows_like", "series_like", "table"]

@@ -1,0 +1,185 @@
+"""Moments from a column: whole ticks of its own unit, on the clock of the place and in UTC."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crmkit._frame._numbers import readonly
+from crmkit._frame._read import as_pandas, first_place, read
+from crmkit.errors import DataError, OptionError
+
+TICKS_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+NAT = np.iinfo(np.int64).min
+
+Ticks = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clock:
+    """The unit in which a log counts time, and the zone whose wall clock its days follow (None: times without a zone)."""
+
+    unit: str
+    zone: str | None
+
+    @property
+    def ticks_per_day(self) -> int:
+        """Ticks in 24 hours."""
+        return TICKS_PER_DAY[self.unit]
+
+    def stamp(self, ticks: int) -> pd.Timestamp:
+        """Show a moment of the wall clock as a Timestamp in the zone."""
+        return pd.Timestamp(np.datetime64(int(ticks), self.unit))
+
+    def moment(self, value: Any, *, keyword: str = "the time") -> int:
+        """Read `value` as a moment of the wall clock, in ticks; between two ticks, the later one."""
+        return self._ticks(self._read(value, keyword)[0])
+
+    def instant(self, value: Any, *, keyword: str = "the time") -> int:
+        """Read `value` as a moment in UTC, in ticks; between two ticks, the later one."""
+        return self._ticks(self._read(value, keyword)[1])
+
+    def _ticks(self, naive: pd.Timestamp) -> int:
+        nanoseconds = naive.as_unit("ns").value if naive.unit != "ns" else naive.value
+        size = 86_400_000_000_000 // self.ticks_per_day
+        return -((-nanoseconds) // size)
+
+    def _read(self, value: Any, keyword: str) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """Wall-clock and UTC time of `value`, both without a zone."""
+        if isinstance(value, (bool, int, float, np.number)):
+            msg = f"{keyword}={value!r} is a number; pass a date such as '2011-06-30' or a Timestamp"
+            raise OptionError(msg)
+        try:
+            stamp = pd.Timestamp(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            msg = f"{keyword}={value!r} is not a date or time"
+            raise OptionError(msg) from error
+        if stamp is pd.NaT:
+            msg = f"{keyword}={value!r} is not a date or time"
+            raise OptionError(msg)
+        if stamp.tzinfo is None:
+            if self.zone is None:
+                return stamp, stamp
+            # a wall-clock time that occurs twice is the first of the two; one that is skipped is the moment after the gap
+            local = stamp.tz_localize(self.zone, ambiguous=True, nonexistent="shift_forward")
+        elif self.zone is None:
+            msg = f"{keyword}={value!r} has a time zone, the times of the log have none; drop the zone or localise the column"
+            raise OptionError(msg)
+        else:
+            local = stamp.tz_convert(self.zone)
+        return local.tz_localize(None), local.tz_convert("UTC").tz_localize(None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Times:
+    """A column of moments: `wall` as the clock of the place shows them, `instant` in UTC (the same array without a zone)."""
+
+    wall: Ticks
+    instant: Ticks
+    clock: Clock
+
+
+def times(frame: Any, column: Any, *, keyword: str | None = None) -> Times:
+    """Read `column` as moments, none of them missing, in one zone or none."""
+    frame = read(frame)
+    series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
+    series = _as_datetimes(series, column)
+    unit, zone = _unit_and_zone(series.dtype)
+    if isinstance(series.dtype, pd.ArrowDtype):
+        # NA shows as NaT once the column is numpy's
+        naive = series.astype(f"datetime64[{unit}, {zone}]" if zone else f"datetime64[{unit}]")
+    else:
+        naive = series
+    if zone is None:
+        wall = instant = naive.to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
+    else:
+        wall = naive.dt.tz_localize(None).to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
+        utc = naive.dt.tz_convert("UTC").dt.tz_localize(None)
+        instant = utc.to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
+    if wall.size and wall.min() == NAT:
+        count, row = first_place(wall == NAT)
+        msg = f"column {column!r}: {count:,} missing times, the first in row {row}; drop these rows before the call"
+        raise DataError(msg)
+    wall = readonly(wall)
+    return Times(wall, wall if zone is None else readonly(instant), Clock(unit, zone))
+
+
+def duration_in_days(value: Any, *, keyword: str) -> float:
+    """Read a duration string such as "52W", "90D" or "36h" as days; months and years have no fixed length and are refused."""
+    try:
+        length = pd.Timedelta(value)
+    except ValueError as error:
+        msg = f"{keyword}={value!r} is not a length of time such as '52W', '90D' or '36h'; months differ in length, so count days"
+        raise OptionError(msg) from error
+    if length is pd.NaT:
+        msg = f"{keyword}={value!r} is not a length of time"
+        raise OptionError(msg)
+    return float(length / pd.Timedelta(days=1))
+
+
+def _unit_and_zone(dtype: Any) -> tuple[str, str | None]:
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return dtype.unit, str(dtype.tz)
+    if isinstance(dtype, pd.ArrowDtype):
+        return dtype.pyarrow_dtype.unit, dtype.pyarrow_dtype.tz
+    return str(np.datetime_data(dtype)[0]), None
+
+
+def _as_datetimes(series: pd.Series, column: Any) -> pd.Series:
+    """Turn dates, Python datetimes and ISO 8601 text into a datetime column; refuse what could be read in two ways."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        arrow = str(dtype.pyarrow_dtype)
+        if arrow.startswith("timestamp"):
+            return series
+        if arrow.startswith("date"):
+            return series.astype("datetime64[s]")
+    if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
+        return series
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _as_datetimes(series.astype(dtype.categories.dtype), column)
+    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+        return _parse(series, column)
+    msg = (
+        f"column {column!r} holds {dtype}, not times; convert it first, such as pandas.to_datetime(column, unit='s')"
+        " for seconds since 1970 or format='%Y%m%d' for 20110630"
+    )
+    raise DataError(msg)
+
+
+def _parse(series: pd.Series, column: Any) -> pd.Series:
+    values = series.astype(object)
+    text = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=np.bool_, na_value=False)
+    dates = values.map(lambda value: isinstance(value, (dt.date, np.datetime64)) or value is pd.NaT).to_numpy(dtype=np.bool_)
+    missing = values.isna().to_numpy(dtype=np.bool_)
+    strange = ~(text | dates | missing)
+    if strange.any():
+        count, row = first_place(strange)
+        msg = f"column {column!r}: {count:,} neither dates nor text, the first in row {row} (a {type(values.iloc[row]).__name__})"
+        raise DataError(msg)
+    try:
+        # day-first and month-first dates look alike; only ISO 8601 can be read in one way
+        parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
+    except (ValueError, TypeError) as error:
+        msg = (
+            f"column {column!r} mixes time zones, or times with and without one;"
+            " convert it with pandas.to_datetime(column, utc=True).dt.tz_convert(your zone)"
+        )
+        raise DataError(msg) from error
+    if parsed.dtype == object:
+        msg = f"column {column!r} mixes time zones; convert it with pandas.to_datetime(column, utc=True).dt.tz_convert(your zone)"
+        raise DataError(msg)
+    unread = parsed.isna().to_numpy() & ~missing
+    if unread.any():
+        count, row = first_place(unread)
+        msg = (
+            f"column {column!r}: {count:,} not dates in ISO 8601 (YYYY-MM-DD), the first in row {row} ({values.iloc[row]!r});"
+            " convert it with pandas.to_datetime(column, format=...)"
+        )
+        raise DataError(msg)
+    return parsed

@@ -1,0 +1,207 @@
+"""Turning ids into small integers: the one expensive step of every analysis, done once.
+
+Keys are 64-bit integers, mixed so that their leading bits spread evenly. Integer ids and strings of up to seven bytes have
+keys of their own; longer strings are hashed, and the bytes decide where hashes meet. Work is cut by the leading bits of the
+key, so that every piece owns its keys, its table stays in the cache, and no lock is needed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crmkit._jit import kernel
+
+NO_ROW = -1
+SHORT = 7  # bytes that fit into a key beside the length
+
+
+@kernel
+def mix(key):
+    """Spread the bits of a key (the finaliser of MurmurHash3): a bijection of 64-bit integers."""
+    h = np.uint64(key)
+    h ^= h >> np.uint64(33)
+    h *= np.uint64(0xFF51AFD7ED558CCD)
+    h ^= h >> np.uint64(33)
+    h *= np.uint64(0xC4CEB9FE1A85EC53)
+    h ^= h >> np.uint64(33)
+    return h
+
+
+@kernel
+def integer_range(values, valid):
+    """Smallest and largest of the values that are there, and how many are (`valid` may be empty: all are)."""
+    lowest, highest, n = np.int64(np.iinfo(np.int64).max), np.int64(np.iinfo(np.int64).min), 0
+    for i in range(values.size):
+        if valid.size and not valid[i]:
+            continue
+        lowest, highest, n = min(lowest, values[i]), max(highest, values[i]), n + 1
+    return lowest, highest, n
+
+
+@kernel
+def mark_present(values, valid, lowest, present):
+    """Set ``present[value - lowest]`` for every value that is there."""
+    for i in range(values.size):
+        if valid.size == 0 or valid[i]:
+            present[values[i] - lowest] = 1
+
+
+@kernel
+def look_up(values, valid, lowest, rank, codes):
+    """Replace every value by its number, a missing one by -1."""
+    for i in range(values.size):
+        codes[i] = rank[values[i] - lowest] if valid.size == 0 or valid[i] else -1
+
+
+@kernel
+def mix_integers(values, start, stop, keys):
+    """Write the keys of the integers ``start:stop``."""
+    for i in range(start, stop):
+        keys[i] = mix(values[i])
+
+
+@kernel
+def hash_strings(offsets, data, valid, start, stop, keys):
+    """Write the keys of the strings ``start:stop``.
+
+    Up to seven bytes, the bytes and the length make the key. Longer ones are hashed, with a bit set that no length has: a
+    short string never meets a long one.
+    """
+    for i in range(start, stop):
+        if valid.size and not valid[i]:
+            keys[i] = 0
+            continue
+        first, length = offsets[i], offsets[i + 1] - offsets[i]
+        if length <= SHORT:
+            key = np.uint64(0)
+            for j in range(length):
+                key |= np.uint64(data[first + j]) << np.uint64(56 - 8 * j)
+            keys[i] = mix(key | np.uint64(length))
+        else:
+            key = np.uint64(0xCBF29CE484222325) ^ np.uint64(length)
+            word, filled = np.uint64(0), 0
+            for j in range(length):
+                word |= np.uint64(data[first + j]) << np.uint64(8 * filled)
+                filled += 1
+                if filled == 8:
+                    key = mix(key ^ word) + np.uint64(0x9E3779B97F4A7C15)
+                    word, filled = np.uint64(0), 0
+            if filled:
+                key = mix(key ^ word) + np.uint64(0x9E3779B97F4A7C15)
+            keys[i] = mix(key | np.uint64(0x80))
+
+
+@kernel
+def same_string(offsets, data, i, j):
+    """Whether rows `i` and `j` hold the same bytes."""
+    length = offsets[i + 1] - offsets[i]
+    if offsets[j + 1] - offsets[j] != length:
+        return False
+    a, b = offsets[i], offsets[j]
+    for k in range(length):
+        if data[a + k] != data[b + k]:
+            return False
+    return True
+
+
+@kernel
+def encode_part(keys, valid, offsets, data, part, shift, codes):
+    """Number the distinct keys of one part from 0 by first appearance; return the rows of their first appearance.
+
+    A key belongs to the part that its leading bits name (`shift` = 64: there is one part). With `offsets`, keys are of
+    strings: those above seven bytes count as equal only if their bytes are.
+    """
+    capacity = 1 << 10
+    mask = capacity - 1
+    table = np.full(capacity, NO_ROW, np.int32)
+    unique_keys = np.empty(capacity, np.uint64)
+    first_rows = np.empty(capacity, np.int64)
+    n = 0
+    for i in range(keys.size):
+        key = keys[i]
+        if shift < 64 and np.int64(key >> np.uint64(shift)) != part:
+            continue
+        if valid.size and not valid[i]:
+            continue
+        slot = np.int64(key) & mask
+        code = table[slot]
+        while code != NO_ROW:
+            if unique_keys[code] == key:
+                exact = offsets.size == 0 or offsets[i + 1] - offsets[i] <= SHORT
+                if exact or same_string(offsets, data, first_rows[code], i):
+                    break
+            slot = (slot + 1) & mask
+            code = table[slot]
+        if code == NO_ROW:
+            if 2 * n >= capacity:
+                capacity *= 2
+                mask = capacity - 1
+                table = np.full(capacity, NO_ROW, np.int32)
+                wider_keys = np.empty(capacity, np.uint64)
+                wider_rows = np.empty(capacity, np.int64)
+                wider_keys[:n] = unique_keys[:n]
+                wider_rows[:n] = first_rows[:n]
+                unique_keys, first_rows = wider_keys, wider_rows
+                for known in range(n):
+                    slot = np.int64(unique_keys[known]) & mask
+                    while table[slot] != NO_ROW:
+                        slot = (slot + 1) & mask
+                    table[slot] = known
+                slot = np.int64(key) & mask
+                while table[slot] != NO_ROW:
+                    slot = (slot + 1) & mask
+            code = np.int32(n)
+            table[slot] = code
+            unique_keys[n] = key
+            first_rows[n] = i
+            n += 1
+        codes[i] = code
+    return first_rows[:n].copy()
+
+
+@kernel
+def recode(codes, keys, valid, shift, part_start, rank, start, stop):
+    """Turn part-wise numbers into ranks over all parts, in place; missing rows become -1."""
+    for i in range(start, stop):
+        if valid.size and not valid[i]:
+            codes[i] = -1
+        else:
+            part = np.int64(keys[i] >> np.uint64(shift)) if shift < 64 else 0
+            codes[i] = rank[part_start[part] + codes[i]]
+
+
+@kernel
+def common_prefix(offsets, data, rows):
+    """Length in bytes of the prefix that all strings at `rows` share."""
+    first = offsets[rows[0]]
+    shared = offsets[rows[0] + 1] - first
+    for k in range(1, rows.size):
+        begin = offsets[rows[k]]
+        shared = min(shared, offsets[rows[k] + 1] - begin)
+        j = 0
+        while j < shared and data[begin + j] == data[first + j]:
+            j += 1
+        shared = j
+    return shared
+
+
+@kernel
+def eight_bytes(offsets, data, rows, depth):
+    """Bytes `depth` to `depth + 8` of the strings at `rows` as sortable integers, zero behind the end."""
+    keys = np.empty(rows.size, np.uint64)
+    for k in range(rows.size):
+        begin, end = offsets[rows[k]] + depth, offsets[rows[k] + 1]
+        key = np.uint64(0)
+        for j in range(min(8, max(0, end - begin))):
+            key |= np.uint64(data[begin + j]) << np.uint64(56 - 8 * j)
+        keys[k] = key
+    return keys
+
+
+@kernel
+def first_rows(codes, rows):
+    """Write the first row of every code."""
+    rows[:] = NO_ROW
+    for i in range(codes.size):
+        if codes[i] >= 0 and rows[codes[i]] == NO_ROW:
+            rows[codes[i]] = i
