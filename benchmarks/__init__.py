@@ -1,0 +1,1 @@
+"""Times and memory of crmkit beside other libraries, measured side by side."""
