@@ -110,10 +110,10 @@ def write_page() -> None:
     lines = [
         "# Performance",
         "",
-        "Every figure on this page was written by `python -m nox -s bench`. Each library works in a process of its own,",
-        "and the processes are called in turn, so that a busy machine slows all alike: trust ratios more than seconds.",
-        "Peak extra memory is how far a process rose above where it stood before the call. What a first call adds is",
-        "mostly compiling, which is paid once per machine; it is measured apart, on little data.",
+        "Every figure on this page was written by `python -m nox -s bench`. Each library works in a process of its",
+        "own, and the processes are called in turn, so that a busy machine slows all alike: trust ratios more than",
+        "seconds. Peak extra memory is how far a process rose above where it stood before the call. What a first call",
+        "adds is mostly compiling, which is paid once per machine; it is measured apart, on little data.",
         "",
     ]
     for result in results:
