@@ -1,5 +1,6 @@
 """Every public name is documented in full, and what the documents show runs."""
 
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -26,6 +27,8 @@ CLASSES = {
 }
 # they take no data and no option that could be wrong
 NEVER_RAISES = {"crmkit.warmup"}
+# its encoded arrays are what topics are written on; users see properties and methods
+FIELDS_FOR_TOPICS = {"crmkit.EventLog"}
 
 
 def sections(docstring):
@@ -98,12 +101,13 @@ def test_a_class_describes_its_fields(name):
     kind = CLASSES[name]
     found = sections(kind.__doc__ or "")
     assert "".join(found[""]).strip(), f"{name} has no docstring"
-    fields = [field for field in getattr(kind, "__dataclass_fields__", {}) if not field.startswith("_")]
-    listed = described(found.get("Attributes", [])) + described(found.get("Parameters", []))
-    properties = [
-        key for key, value in vars(kind).items() if isinstance(value, property) and (value.__doc__ or "").strip()
-    ]
-    assert not (set(fields) - set(listed) - set(properties)), f"{name} does not describe every field"
+    fields = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    described_here = set(described(found.get("Attributes", [])) + described(found.get("Parameters", [])))
+    if name not in FIELDS_FOR_TOPICS:
+        public_fields = {field for field in fields if not field.startswith("_")}
+        assert public_fields <= described_here, f"{name} does not describe {sorted(public_fields - described_here)}"
+    gone = {attribute for attribute in described_here if attribute not in fields and not hasattr(kind, attribute)}
+    assert not gone, f"{name} describes {sorted(gone)}, which it does not have"
     for key, method in vars(kind).items():
         if not key.startswith("_") and inspect.isfunction(inspect.unwrap(getattr(method, "__func__", method))):
             assert (inspect.getdoc(getattr(kind, key)) or "").strip(), f"{name}.{key} has no docstring"
