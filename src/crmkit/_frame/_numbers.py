@@ -21,11 +21,17 @@ def numbers(
     nonnegative: bool = False,
     positive: bool = False,
     whole: bool = False,
+    ignore: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Read `column` as finite numbers, or say how many rows are not, where the first is, and what to do."""
+    """Read `column` as finite numbers, or say how many rows are not, where the first is, and what to do.
+
+    Rows flagged in `ignore` are read as zero, whatever they hold.
+    """
     frame = read(frame)
     series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
     values = _to_float(series, column)
+    if ignore is not None:
+        values = np.where(ignore, 0.0, values)
     finite = np.isfinite(values)
     if not finite.all():
         missing = np.isnan(values)

@@ -84,8 +84,10 @@ class Times:
     clock: Clock
 
 
-def times(frame: Any, column: Any, *, keyword: str | None = None) -> Times:
-    """Read `column` as moments, none of them missing, in one zone or none."""
+def times(
+    frame: Any, column: Any, *, keyword: str | None = None, ignore: npt.NDArray[np.bool_] | None = None
+) -> Times:
+    """Read `column` as moments, none of them missing, in one zone or none; rows flagged in `ignore` may be missing."""
     frame = read(frame)
     series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
     series = _as_datetimes(series, column)
@@ -102,7 +104,11 @@ def times(frame: Any, column: Any, *, keyword: str | None = None) -> Times:
         utc = naive.dt.tz_convert("UTC").dt.tz_localize(None)
         instant = utc.to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
     if wall.size and wall.min() == NAT:
-        count, row = first_place(wall == NAT)
+        gone = wall == NAT if ignore is None else (wall == NAT) & ~ignore
+    else:
+        gone = np.zeros(1, np.bool_)
+    if gone.any():
+        count, row = first_place(gone)
         msg = f"column {column!r}: {count:,} missing times, the first in row {row}; drop these rows before the call"
         raise DataError(msg)
     wall = readonly(wall)

@@ -92,16 +92,11 @@ def hash_strings(offsets, data, valid, start, stop, keys):
 
 
 @kernel
-def same_string(offsets, data, i, j):
-    """Whether rows `i` and `j` hold the same bytes."""
-    length = offsets[i + 1] - offsets[i]
-    if offsets[j + 1] - offsets[j] != length:
-        return False
-    a, b = offsets[i], offsets[j]
-    for k in range(length):
-        if data[a + k] != data[b + k]:
-            return False
-    return True
+def longer(values, n, wanted):
+    """Copy the first `n` of `values` into an array with room for at least `wanted`."""
+    room = np.empty(max(wanted, 2 * values.size), values.dtype)
+    room[:n] = values[:n]
+    return room
 
 
 @kernel
@@ -109,13 +104,16 @@ def encode_part(keys, valid, offsets, data, part, shift, codes):
     """Number the distinct keys of one part from 0 by first appearance; return the rows of their first appearance.
 
     A key belongs to the part that its leading bits name (`shift` = 64: there is one part). With `offsets`, keys are of
-    strings: those above seven bytes count as equal only if their bytes are.
+    strings: those above seven bytes count as equal only if their bytes are. The bytes of the distinct strings are kept
+    together, since looking them up where they stand in the column would miss the cache at every row.
     """
     capacity = 1 << 10
     mask = capacity - 1
     table = np.full(capacity, NO_ROW, np.int32)
     unique_keys = np.empty(capacity, np.uint64)
     first_rows = np.empty(capacity, np.int64)
+    pool = np.empty(16 * capacity, np.uint8)
+    pool_start = np.zeros(capacity + 1, np.int64)
     n = 0
     for i in range(keys.size):
         key = keys[i]
@@ -123,12 +121,22 @@ def encode_part(keys, valid, offsets, data, part, shift, codes):
             continue
         if valid.size and not valid[i]:
             continue
+        begin, length = 0, 0
+        if offsets.size:
+            begin, length = offsets[i], offsets[i + 1] - offsets[i]
         slot = np.int64(key) & mask
         code = table[slot]
         while code != NO_ROW:
             if unique_keys[code] == key:
-                exact = offsets.size == 0 or offsets[i + 1] - offsets[i] <= SHORT
-                if exact or same_string(offsets, data, first_rows[code], i):
+                if length <= SHORT:
+                    break
+                known = pool_start[code]
+                same = pool_start[code + 1] - known == length
+                k = 0
+                while same and k < length:
+                    same = pool[known + k] == data[begin + k]
+                    k += 1
+                if same:
                     break
             slot = (slot + 1) & mask
             code = table[slot]
@@ -136,17 +144,14 @@ def encode_part(keys, valid, offsets, data, part, shift, codes):
             if 2 * n >= capacity:
                 capacity *= 2
                 mask = capacity - 1
+                unique_keys, first_rows = longer(unique_keys, n, capacity), longer(first_rows, n, capacity)
+                pool_start = longer(pool_start, n + 1, capacity + 1)
                 table = np.full(capacity, NO_ROW, np.int32)
-                wider_keys = np.empty(capacity, np.uint64)
-                wider_rows = np.empty(capacity, np.int64)
-                wider_keys[:n] = unique_keys[:n]
-                wider_rows[:n] = first_rows[:n]
-                unique_keys, first_rows = wider_keys, wider_rows
-                for known in range(n):
-                    slot = np.int64(unique_keys[known]) & mask
+                for number in range(n):
+                    slot = np.int64(unique_keys[number]) & mask
                     while table[slot] != NO_ROW:
                         slot = (slot + 1) & mask
-                    table[slot] = known
+                    table[slot] = number
                 slot = np.int64(key) & mask
                 while table[slot] != NO_ROW:
                     slot = (slot + 1) & mask
@@ -154,6 +159,11 @@ def encode_part(keys, valid, offsets, data, part, shift, codes):
             table[slot] = code
             unique_keys[n] = key
             first_rows[n] = i
+            stored = length if length > SHORT else 0
+            if pool_start[n] + stored > pool.size:
+                pool = longer(pool, pool_start[n], pool_start[n] + stored)
+            pool[pool_start[n] : pool_start[n] + stored] = data[begin : begin + stored]
+            pool_start[n + 1] = pool_start[n] + stored
             n += 1
         codes[i] = code
     return first_rows[:n].copy()

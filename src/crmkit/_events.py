@@ -1,0 +1,555 @@
+"""The event log: what customers did, encoded once, sorted once, and everything later starts from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from crmkit import _frame, _threads
+from crmkit._frame import Clock, Labels, readonly
+from crmkit._kernels import grouping as _g
+from crmkit._kernels import orders as _o
+from crmkit.errors import ColumnError, DataError, OptionError
+
+__all__ = ["EventLog", "events"]
+
+Floats = npt.NDArray[np.float64]
+Ticks = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+
+REFUNDS = ("error", "subtract", "drop")
+ROWS = 1 << 20  # rows in one piece of work
+RANGES = 4  # label ranges in one piece of work: narrow ones keep their slots in the cache
+NO_FLOATS = readonly(np.empty(0, np.float64))
+
+
+class ColumnNames(TypedDict, total=False):
+    """The keywords that name columns wherever a frame may stand for a log."""
+
+    customer: str
+    time: str | None
+    amount: str | None
+    order: str | None
+    item: str | None
+    quantity: str | None
+    kind: str | None
+    refunds: str
+    missing: str
+
+
+class Span(NamedTuple):
+    """First and last event of a log, on the wall clock of its zone."""
+
+    start: pd.Timestamp
+    end: pd.Timestamp
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """The rows of the log, customer by customer, in time order within each; refunds included."""
+
+    start: Ticks  # n_customers + 1 offsets
+    time: Ticks  # ticks of the wall clock
+    instant: Ticks  # ticks in UTC; the same array where times have no zone
+    amount: Floats | None
+    order: Codes  # index into the orders; -1 where the row is a refund, or its order was refunded in full
+    order_code: Codes | None
+    item: Codes | None
+    quantity: Floats | None
+    kind: Codes | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Orders:
+    """The purchases of the log, customer by customer, in time order within each; refunds taken off."""
+
+    start: Ticks  # n_customers + 1 offsets; a customer with refunds alone has none
+    time: Ticks
+    instant: Ticks
+    amount: Floats | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class EventLog:
+    """What customers did and when, encoded and sorted; made by `events` and never changed.
+
+    Attributes
+    ----------
+    dropped : mapping of str to number
+        What did not become a purchase, and why.
+    columns : mapping of str to str
+        The columns the log was read from.
+    """
+
+    labels: Labels
+    items: Labels | None
+    order_labels: Labels | None
+    kinds: Labels | None
+    lines: Lines
+    orders: Orders
+    clock: Clock
+    columns: Mapping[str, str | None]
+    refunds: str
+    missing: str
+    n_missing: int  # rows left out for want of an id
+    dropped: Mapping[str, float]
+
+    @property
+    def n_customers(self) -> int:
+        """How many customers have a row in the log."""
+        return len(self.labels)
+
+    @property
+    def customers(self) -> Any:
+        """The ids of the customers with at least one purchase, in order, as they came."""
+        return self.labels.take(np.flatnonzero(np.diff(self.orders.start)))
+
+    @property
+    def span(self) -> Span:
+        """The first and the last event, refunds included."""
+        self.require("time")
+        return Span(self._stamp(self.lines.time.min()), self._stamp(self.lines.time.max()))
+
+    def until(self, when: Any) -> EventLog:
+        """Return the log as it was known just before `when`: events at that moment or later do not exist yet.
+
+        A date is its first moment, so ``until("2011-07-01")`` holds all of June, and ``between("2011-07-01", …)`` goes on
+        from there. Refunds that come later are not yet known: an order they take back stands in full.
+        """
+        self.require("time")
+        return self._select(self.lines.instant < self.clock.instant(when, keyword="when"), f"before {when}")
+
+    def between(self, start: Any, end: Any) -> EventLog:
+        """Return the events from `start` on and before `end`; a refund counts against purchases in between alone."""
+        self.require("time")
+        first, last = self.clock.instant(start, keyword="start"), self.clock.instant(end, keyword="end")
+        if first >= last:
+            msg = f"start={start!r} is not before end={end!r}"
+            raise OptionError(msg)
+        inside = (self.lines.instant >= first) & (self.lines.instant < last)
+        return self._select(inside, f"from {start} to before {end}")
+
+    def append(self, new_events: Any) -> EventLog:
+        """Return the log of all rows so far and those of `new_events`, a frame with the same columns.
+
+        The result equals `events` on the two frames put one below the other, to the bit, without encoding old ids again.
+        """
+        named = {name: column for name, column in self.columns.items() if column is not None or name in ("time", "amount")}
+        new = _read(_frame.read(new_events), {**_NO_COLUMNS, **named}, self.missing)
+        return _assemble(_joined(self, new), self.columns, self.refunds, self.missing)
+
+    def require(self, *names: str) -> None:
+        """Raise unless the log was built with these columns."""
+        for name in names:
+            if self.columns.get(name) is None:
+                msg = f"the log has no {name}: name its column with {name}= when you build it"
+                raise ColumnError(msg)
+
+    def __len__(self) -> int:
+        return int(self.lines.time.size)
+
+    def __repr__(self) -> str:
+        purchases = self.orders.time.size
+        if self.columns.get("time") is not None:
+            span = f", {self.span.start} to {self.span.end}{f' {self.clock.zone}' if self.clock.zone else ''}"
+        else:
+            span = ""
+        lines = [f"EventLog: {len(self):,} events, {purchases:,} purchases, {self.n_customers:,} customers{span}"]
+        lines += [f"  {reason}: {count:,.10g}" for reason, count in self.dropped.items()]
+        return "\n".join(lines)
+
+    def _stamp(self, ticks: int) -> pd.Timestamp:
+        stamp = self.clock.stamp(ticks)
+        if self.clock.zone is None:
+            return stamp
+        return stamp.tz_localize(self.clock.zone, ambiguous=True, nonexistent="shift_forward")
+
+    def _select(self, keep: npt.NDArray[np.bool_], words: str) -> EventLog:
+        if not keep.any():
+            msg = f"no event lies {words}; the log runs from {self.span.start} to {self.span.end}"
+            raise DataError(msg)
+        rows, lines = np.flatnonzero(keep), self.lines
+        customer = np.repeat(np.arange(self.n_customers, dtype=np.int32), np.diff(lines.start))
+        codes, labels = _used(customer[rows], self.labels)
+        selected = _Raw(
+            customer=codes,
+            labels=labels,
+            time=lines.time[rows],
+            instant=lines.time[rows] if lines.time is lines.instant else lines.instant[rows],
+            clock=self.clock,
+            amount=_taken(lines.amount, rows),
+            order=_used_or_none(lines.order_code, rows, self.order_labels),
+            item=_used_or_none(lines.item, rows, self.items),
+            kind=_used_or_none(lines.kind, rows, self.kinds),
+            quantity=_taken(lines.quantity, rows),
+            n_missing=self.n_missing,
+        )
+        return _assemble(selected, self.columns, self.refunds, self.missing)
+
+
+_NO_COLUMNS: dict[str, str | None] = dict.fromkeys(("customer", "time", "amount", "order", "item", "quantity", "kind"))
+
+
+def events(
+    frame: Any,
+    /,
+    *,
+    customer: str = "customer_id",
+    time: str | None = "timestamp",
+    amount: str | None = "amount",
+    order: str | None = None,
+    item: str | None = "item_id",
+    quantity: str | None = None,
+    kind: str | None = None,
+    refunds: str = "error",
+    missing: str = "error",
+) -> EventLog:
+    """Read a frame of purchases into the log that every other function starts from.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per order, or per order line: pandas, polars or pyarrow. It is not changed.
+    customer : str, default "customer_id"
+        Column of customer ids: integers, strings, categories, anything hashable.
+    time : str or None, default "timestamp"
+        Column of dates or times, with or without a zone; text is read if it is ISO 8601. Calendar days follow the wall clock
+        of the column's zone. None for functions that need no time.
+    amount : str or None, default "amount"
+        Column of amounts in one currency. Zero is a purchase, negative is a refund. None for functions that need no amounts.
+    order : str, optional
+        Column of order ids: rows of a customer with one value are one order, dated by its first purchase row. Without it,
+        rows of a customer with one timestamp are.
+    item : str or None, default "item_id"
+        Column of item ids; without a column of the default name the log has no items.
+    quantity : str, optional
+        Column of quantities.
+    kind : str, optional
+        Column that says what kind of event a row is.
+    refunds : {"error", "subtract", "drop"}, default "error"
+        What to do with negative amounts: refuse them; take them off purchases; or leave their rows out.
+    missing : {"error", "drop"}, default "error"
+        What to do with rows without a customer, order or item id.
+
+    Returns
+    -------
+    EventLog
+        The encoded log. Its `dropped` says what was left out and why.
+
+    Raises
+    ------
+    ColumnError
+        A named column is not in the frame, or is there twice.
+    DataError
+        An id is missing, a time cannot be read, an amount is missing, infinite or (by default) negative, or no row is left.
+    OptionError
+        `refunds` or `missing` is not one of its values.
+
+    Notes
+    -----
+    With ``refunds="subtract"`` a refund comes off the order with the same id, and no further; a refund without such an order
+    comes off the customer's latest purchases not after it, one after another. No order falls below zero: what could not be
+    taken is reported in `dropped`. An order refunded in full is no purchase. One id used by two customers makes two orders.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import crmkit as crm
+    >>> orders = pd.DataFrame(
+    ...     {
+    ...         "customer_id": ["ann", "bob", "ann", "bob"],
+    ...         "timestamp": pd.to_datetime(["2024-01-05", "2024-01-07", "2024-02-01", "2024-02-03"]),
+    ...         "amount": [20.0, 35.0, 15.0, -35.0],
+    ...     }
+    ... )
+    >>> crm.events(orders, refunds="subtract")
+    EventLog: 4 events, 2 purchases, 2 customers, 2024-01-05 00:00:00 to 2024-02-03 00:00:00
+      refund rows subtracted: 1
+      orders refunded in full: 1
+    """
+    if refunds not in REFUNDS:
+        raise OptionError.choice("refunds", refunds, REFUNDS)
+    table = _frame.read(frame)
+    if item == "item_id" and item not in table.columns:
+        item = None
+    columns = {
+        "customer": customer,
+        "time": time,
+        "amount": amount,
+        "order": order,
+        "item": item,
+        "quantity": quantity,
+        "kind": kind,
+    }
+    return _assemble(_read(table, columns, missing), columns, refunds, missing)
+
+
+def as_log(log: Any, /, **columns: Unpack[ColumnNames]) -> EventLog:
+    """Return a log as it is, or read a frame with the given column keywords into one."""
+    if isinstance(log, EventLog):
+        if columns:
+            msg = f"a log knows its columns; drop {sorted(columns)}, or pass the frame"
+            raise OptionError(msg)
+        return log
+    # items cost as much as customers to encode: functions that want them ask for them
+    return events(log, **{"item": None, **columns})
+
+
+# ── building a log ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Raw:
+    """Checked and encoded rows in file order; a row with customer code -1 is left out."""
+
+    customer: Codes
+    labels: Labels
+    time: Ticks
+    instant: Ticks
+    clock: Clock
+    amount: Floats | None
+    order: tuple[Codes, Labels] | None
+    item: tuple[Codes, Labels] | None
+    kind: tuple[Codes, Labels] | None
+    quantity: Floats | None
+    n_missing: int
+
+
+def _read(table: _frame.Frame, columns: Mapping[str, str | None], missing: str) -> _Raw:
+    if len(table) == 0:
+        msg = "the frame has no rows"
+        raise DataError(msg)
+    encoded = {
+        name: _frame.ids(table, columns[name], keyword=name, missing=missing)
+        for name in ("customer", "order", "item", "kind")
+        if name == "customer" or columns[name] is not None
+    }
+    customer, labels = encoded["customer"].codes, encoded["customer"].labels
+    out = np.zeros(0, np.bool_)
+    n_missing = 0
+    if missing == "drop":
+        out = customer < 0
+        for name in ("order", "item"):
+            if name in encoded:
+                out |= encoded[name].codes < 0
+        n_missing = int(out.sum())
+        if n_missing == len(table):
+            msg = f"no row is left: all {n_missing:,} lack a customer, order or item id"
+            raise DataError(msg)
+    ignore = out if n_missing else None
+    if columns["time"] is None:
+        wall = instant = readonly(np.zeros(len(table), np.int64))
+        clock = Clock("s", None)
+    else:
+        read = _frame.times(table, columns["time"], keyword="time", ignore=ignore)
+        wall, instant, clock = read.wall, read.instant, read.clock
+
+    def number(name: str) -> Floats | None:
+        return None if columns[name] is None else _frame.numbers(table, columns[name], keyword=name, ignore=ignore)
+
+    def codes(name: str) -> tuple[Codes, Labels] | None:
+        if name not in encoded:
+            return None
+        ids = encoded[name]
+        return (ids.codes, ids.labels) if ignore is None else _used(np.where(out, np.int32(-1), ids.codes), ids.labels)
+
+    amount, quantity = number("amount"), number("quantity")
+    if ignore is not None:
+        customer, labels = _used(np.where(out, np.int32(-1), customer), labels)
+    return _Raw(customer, labels, wall, instant, clock, amount, codes("order"), codes("item"), codes("kind"), quantity, n_missing)
+
+
+def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missing: str) -> EventLog:
+    """Sort the rows by customer and time, make orders of them, settle refunds."""
+    dropped: dict[str, float] = {"rows without an id": raw.n_missing} if raw.n_missing else {}
+    customer = raw.customer
+    refund_rows = np.zeros(0, np.bool_)
+    if raw.amount is not None and raw.amount.size and raw.amount.min() < 0:
+        refund_rows = (raw.amount < 0) & (customer >= 0)
+    n_refunds = int(refund_rows.sum())
+    labels = raw.labels
+    if n_refunds and refunds == "error":
+        count, row = _frame.first_place(refund_rows)
+        msg = (
+            f"column {columns['amount']!r}: {count:,} negative, the first in row {row} ({raw.amount[row]:g});"  # type: ignore[index]
+            ' pass refunds="subtract" to take refunds off purchases, or refunds="drop" to leave their rows out'
+        )
+        raise DataError(msg)
+    if n_refunds and refunds == "drop":
+        dropped["refund rows dropped"] = n_refunds
+        customer, labels = _used(np.where(refund_rows, np.int32(-1), customer), labels)
+        if len(labels) == 0:
+            msg = f"no purchase is left: all {n_refunds:,} rows are refunds"
+            raise DataError(msg)
+        n_refunds = 0
+
+    start, rows, instant = _sorted_rows(customer, len(labels), raw.instant, raw.order[0] if raw.order else None)
+    lines = Lines(
+        start=start,
+        time=instant if raw.time is raw.instant else _gathered(raw.time, rows),
+        instant=instant,
+        amount=_gathered(raw.amount, rows),
+        order=np.empty(0, np.int32),
+        order_code=_gathered(raw.order[0], rows) if raw.order else None,
+        item=_gathered(raw.item[0], rows) if raw.item else None,
+        quantity=_gathered(raw.quantity, rows),
+        kind=_gathered(raw.kind[0], rows) if raw.kind else None,
+    )
+    del rows
+    if n_refunds:
+        dropped["refund rows subtracted"] = n_refunds
+    order_of, orders = _orders(lines, len(raw.order[1]) if raw.order else 0, n_refunds > 0, dropped)
+    return EventLog(
+        labels=labels,
+        items=raw.item[1] if raw.item else None,
+        order_labels=raw.order[1] if raw.order else None,
+        kinds=raw.kind[1] if raw.kind else None,
+        lines=dataclasses.replace(lines, order=order_of),
+        orders=orders,
+        clock=raw.clock,
+        columns=MappingProxyType(dict(columns)),
+        refunds=refunds,
+        missing=missing,
+        n_missing=raw.n_missing,
+        dropped=MappingProxyType(dropped),
+    )
+
+
+def _sorted_rows(customer: Codes, n_labels: int, instant: Ticks, order: Codes | None) -> tuple[Ticks, Codes, Ticks]:
+    """Return each customer's offsets, the row numbers in sorted order, and the sorted instants."""
+    customer, instant = readonly(customer), readonly(instant)
+    start = _g.count_codes(customer, n_labels)
+    n = int(start[-1])
+    rows, moments = np.empty(n, np.int32), np.empty(n, np.int64)
+    # labels are cut by their share of the rows, so that one piece is about as much work as another
+    cuts = np.unique(np.searchsorted(start, np.linspace(0, n, RANGES + 1)[1:-1]))
+    edges = [0, *(int(cut) for cut in cuts if 0 < cut < n_labels), n_labels]
+    ranges = list(zip(edges[:-1], edges[1:], strict=True))
+    _threads.run(lambda piece: _g.place_rows(customer, start, *piece, rows), ranges)
+    _threads.run(lambda piece: _g.gather(instant, rows, *piece, moments), _threads.chunks(n, ROWS))
+    if not _g.is_ascending(instant):
+        _threads.run(lambda piece: _g.sort_groups(moments, rows, start, *piece), ranges)
+    if order is not None:
+        _o.sort_moments_by_code(start, moments, readonly(order), rows)
+    return readonly(start), readonly(rows), readonly(moments)
+
+
+def _orders(lines: Lines, n_codes: int, has_refunds: bool, dropped: dict[str, float]) -> tuple[Codes, Orders]:
+    start, instant, n = lines.start, lines.instant, lines.instant.size
+    if lines.order_code is None and not has_refunds and _o.count_moments(start, instant) == n:
+        # every line is an order of its own: one copy of the columns serves both
+        identity = readonly(np.arange(n, dtype=np.int32))
+        return identity, Orders(start, lines.time, instant, lines.amount)
+
+    order_of, order_start = np.empty(n, np.int32), np.empty(start.size, np.int64)
+    first_line = np.empty(n, np.int32)
+    signs = lines.amount if has_refunds and lines.amount is not None else NO_FLOATS
+    if lines.order_code is None:
+        n_orders = _o.orders_by_moment(start, instant, signs, order_of, order_start, first_line)
+    else:
+        n_orders, n_shared = _o.orders_by_code(start, signs, lines.order_code, n_codes, order_of, order_start, first_line)
+        if n_shared:
+            dropped["order ids used by several customers, kept apart"] = int(n_shared)
+    first_line = first_line[:n_orders].copy()
+    amount = None
+    if lines.amount is not None:
+        amount = np.zeros(n_orders, np.float64)
+        _o.total_orders(lines.amount, order_of, amount)
+    if has_refunds and amount is not None and lines.amount is not None:
+        total, amount = readonly(amount), amount.copy()
+        named = lines.order_code is not None
+        n_short, short = _o.subtract_refunds(
+            start, order_start, instant, first_line, lines.amount, order_of, named, total, amount
+        )
+        if n_short:
+            dropped["refund rows larger than the purchases they could come off"] = int(n_short)
+            dropped["amount of refunds that came off no purchase"] = float(short)
+        kept_start, kept = np.empty_like(order_start), np.empty(n_orders, np.int32)
+        n_kept, n_gone = _o.drop_refunded(order_start, total, amount, lines.amount, order_of, kept_start, kept)
+        if n_gone:
+            dropped["orders refunded in full"] = int(n_gone)
+        kept = kept[:n_kept]
+        order_start, first_line, amount = kept_start, first_line[kept], amount[kept]
+    time = readonly(lines.time[first_line])
+    orders = Orders(
+        start=readonly(order_start),
+        time=time,
+        instant=time if lines.time is lines.instant else readonly(instant[first_line]),
+        amount=None if amount is None else readonly(amount),
+    )
+    return readonly(order_of), orders
+
+
+def _gathered(values: npt.NDArray[Any] | None, rows: Codes) -> Any:
+    if values is None:
+        return None
+    values, out = readonly(values), np.empty(rows.size, values.dtype)
+    _threads.run(lambda piece: _g.gather(values, rows, *piece, out), _threads.chunks(rows.size, ROWS))
+    return readonly(out)
+
+
+def _used(codes: Codes, labels: Labels) -> tuple[Codes, Labels]:
+    """Close the gaps in the codes that rows left out have made, and the labels with them."""
+    present = np.zeros(len(labels) + 1, np.bool_)
+    present[codes] = True
+    kept = np.flatnonzero(present[:-1])
+    if kept.size == len(labels):
+        return readonly(codes), labels
+    rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
+    rank[-1] = -1
+    return readonly(rank[codes]), Labels(labels.take(kept), labels.kind)
+
+
+def _used_or_none(codes: Codes | None, rows: npt.NDArray[np.intp], labels: Labels | None) -> tuple[Codes, Labels] | None:
+    return None if codes is None or labels is None else _used(codes[rows], labels)
+
+
+def _taken(values: Floats | None, rows: npt.NDArray[np.intp]) -> Floats | None:
+    return None if values is None else values[rows]
+
+
+def _joined(log: EventLog, new: _Raw) -> _Raw:
+    """Put new rows behind the log's: its rows are sorted, which a stable sort of all of them keeps."""
+    if log.clock.zone != new.clock.zone:
+        msg = f"the new events are in zone {new.clock.zone}, the log in {log.clock.zone}; convert the new times first"
+        raise DataError(msg)
+    unit = min(log.clock, new.clock, key=lambda clock: -clock.ticks_per_day).unit
+    clock = Clock(unit, log.clock.zone)
+    old_scale = clock.ticks_per_day // log.clock.ticks_per_day
+    new_scale = clock.ticks_per_day // new.clock.ticks_per_day
+    lines = log.lines
+    customer = np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(lines.start))
+
+    def united(old_codes: Codes, old: Labels, new_codes: Codes, added: Labels) -> tuple[Codes, Labels]:
+        labels, of_old, of_new = old.merge(added)
+        of_new = np.append(of_new, np.int32(-1))
+        return np.concatenate([of_old[old_codes], of_new[new_codes]]), labels
+
+    def optional(old_codes: Codes | None, old: Labels | None, added: tuple[Codes, Labels] | None) -> tuple[Codes, Labels] | None:
+        return None if old_codes is None or old is None or added is None else united(old_codes, old, *added)
+
+    def both(old: npt.NDArray[Any] | None, added: npt.NDArray[Any] | None) -> Any:
+        return None if old is None or added is None else np.concatenate([old, added])
+
+    codes, labels = united(customer, log.labels, new.customer, new.labels)
+    time = np.concatenate([lines.time * old_scale, new.time * new_scale])
+    naive = lines.time is lines.instant
+    return _Raw(
+        customer=codes,
+        labels=labels,
+        time=time,
+        instant=time if naive else np.concatenate([lines.instant * old_scale, new.instant * new_scale]),
+        clock=clock,
+        amount=both(lines.amount, new.amount),
+        order=optional(lines.order_code, log.order_labels, new.order),
+        item=optional(lines.item, log.items, new.item),
+        kind=optional(lines.kind, log.kinds, new.kind),
+        quantity=both(lines.quantity, new.quantity),
+        n_missing=log.n_missing + new.n_missing,
+    )

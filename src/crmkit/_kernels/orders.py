@@ -1,0 +1,173 @@
+"""From lines to orders: which lines belong together, what an order is worth after refunds.
+
+Lines are grouped by customer and ascend in time within each. A line with a negative amount is a refund.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crmkit._jit import kernel
+
+NONE = -1
+ROUNDING = 1e-9  # share of an order below which what a refund leaves is a rounding error
+
+
+@kernel
+def count_moments(start, instant):
+    """Number of distinct (customer, moment) pairs."""
+    n = 0
+    for customer in range(start.size - 1):
+        for i in range(start[customer], start[customer + 1]):
+            if i == start[customer] or instant[i] != instant[i - 1]:
+                n += 1
+    return n
+
+
+@kernel
+def orders_by_moment(start, instant, amount, order_of, order_start, first_line):
+    """Make one order of the lines of a customer at one moment; a moment with refunds only is none.
+
+    `amount` may be empty: then no line is a refund. Returns the number of orders.
+    """
+    n = 0
+    for customer in range(start.size - 1):
+        order_start[customer] = n
+        i, end = start[customer], start[customer + 1]
+        while i < end:
+            last, purchase = i, NONE
+            while last < end and instant[last] == instant[i]:
+                if purchase == NONE and (amount.size == 0 or amount[last] >= 0):
+                    purchase = last
+                last += 1
+            for k in range(i, last):
+                order_of[k] = n if purchase != NONE else NONE
+            if purchase != NONE:
+                first_line[n] = purchase
+                n += 1
+            i = last
+    order_start[start.size - 1] = n
+    return n
+
+
+@kernel
+def orders_by_code(start, amount, code, n_codes, order_of, order_start, first_line):
+    """Make one order of the lines of a customer with one order code, dated by its first purchase line.
+
+    Returns the number of orders and the number of codes that more than one customer uses (their orders stay apart).
+    """
+    owner = np.full(n_codes, NONE, np.int32)
+    order_with = np.empty(n_codes, np.int32)
+    shared = np.zeros(n_codes, np.bool_)
+    n = 0
+    for customer in range(start.size - 1):
+        order_start[customer] = n
+        for i in range(start[customer], start[customer + 1]):
+            if amount.size and amount[i] < 0:
+                continue
+            c = code[i]
+            if owner[c] != customer:
+                if owner[c] != NONE:
+                    shared[c] = True
+                owner[c], order_with[c] = customer, n
+                first_line[n] = i
+                n += 1
+            order_of[i] = order_with[c]
+        for i in range(start[customer], start[customer + 1]):
+            if amount.size and amount[i] < 0:
+                order_of[i] = order_with[code[i]] if owner[code[i]] == customer else NONE
+    order_start[start.size - 1] = n
+    return n, shared.sum()
+
+
+@kernel
+def total_orders(amount, order_of, total):
+    """Add up the purchase lines of each order."""
+    for i in range(amount.size):
+        if amount[i] >= 0:
+            total[order_of[i]] += amount[i]
+
+
+@kernel
+def subtract_refunds(start, order_start, instant, first_line, amount, order_of, named, total, net):
+    """Take refunds, in time order, off `net`; return the refund lines that found too little to take from, and by how much.
+
+    A refund comes off its own order first. With `named` orders it stops there: the refund says which order it is about.
+    Otherwise it goes on to the latest orders not after it. Orders that have something left wait on a stack: the latest is
+    on top, and each is pushed and popped once.
+    """
+    widest = 0
+    for customer in range(start.size - 1):
+        widest = max(widest, order_start[customer + 1] - order_start[customer])
+    stack = np.empty(widest, np.int64)
+    n_short, short = 0, 0.0
+    for customer in range(start.size - 1):
+        depth, upcoming = 0, order_start[customer]
+        for i in range(start[customer], start[customer + 1]):
+            if amount[i] >= 0:
+                continue
+            left, own = -amount[i], order_of[i]
+            if own != NONE:
+                taken = min(left, net[own])
+                net[own] -= taken
+                left -= taken
+            if own == NONE or not named:
+                while upcoming < order_start[customer + 1] and instant[first_line[upcoming]] <= instant[i]:
+                    stack[depth] = upcoming
+                    depth += 1
+                    upcoming += 1
+                while left > 0 and depth > 0:
+                    order = stack[depth - 1]
+                    taken = min(left, net[order])
+                    net[order] -= taken
+                    left -= taken
+                    if net[order] <= ROUNDING * total[order]:
+                        depth -= 1
+            if left > -ROUNDING * amount[i]:
+                n_short += 1
+                short += left
+    return n_short, short
+
+
+@kernel
+def drop_refunded(order_start, total, net, amount, order_of, kept_start, kept):
+    """List the orders that refunds have not used up, renumber them in `order_of`; refund lines belong to no order.
+
+    Returns the number of kept orders and the number refunded in full. An order that cost nothing was not refunded.
+    """
+    number = np.empty(total.size, np.int32)
+    n = 0
+    for customer in range(order_start.size - 1):
+        kept_start[customer] = n
+        for order in range(order_start[customer], order_start[customer + 1]):
+            if net[order] < total[order] and net[order] <= ROUNDING * total[order]:
+                number[order] = NONE
+            else:
+                number[order] = n
+                kept[n] = order
+                n += 1
+    kept_start[order_start.size - 1] = n
+    for i in range(order_of.size):
+        if order_of[i] != NONE:
+            order_of[i] = number[order_of[i]] if amount[i] >= 0 else NONE
+    return n, total.size - n
+
+
+@kernel
+def sort_moments_by_code(start, instant, code, rows):
+    """Within each customer, order the lines of one moment by order code, so that their order in the file does not matter."""
+    for customer in range(start.size - 1):
+        i, end = start[customer], start[customer + 1]
+        while i < end:
+            last = i + 1
+            in_order = True
+            while last < end and instant[last] == instant[i]:
+                if code[rows[last]] < code[rows[last - 1]]:
+                    in_order = False
+                last += 1
+            if not in_order:
+                codes = np.empty(last - i, np.int64)
+                for k in range(i, last):
+                    codes[k - i] = code[rows[k]]
+                rows[i:last] = rows[i:last][np.argsort(codes, kind="mergesort")]
+            i = last
