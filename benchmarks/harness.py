@@ -11,7 +11,7 @@ A module under ``benchmarks/cases`` is a case:
 - ``SIZES``: size name -> keyword arguments of ``write``;
 - ``write(folder, **size)``: put the data of one size into a folder, and return the bytes of the input columns, or None;
 - ``LIBRARIES``: library name -> (environment, function); the function takes the folder and returns step name -> call
-  without arguments;
+  without arguments, or (prepare, call) where there is something to prepare that is not to be timed;
 - ``aims(size)``: what to conclude from the medians (`Aim`);
 - optionally ``SMALL``: what differs in the little data of a first call, whose excess over the second is compile time;
 - optionally ``ROUNDS``: how often to call each step.
@@ -30,6 +30,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from types import ModuleType
@@ -41,6 +42,8 @@ OURS, PEERS = "ours", "peers"
 PATIENCE = 45.0
 
 Call = Callable[[], object]
+# (prepare, call): prepare() is done once and not timed, call(prepared) is timed
+Step = Call | tuple[Call, Callable[[Any], object]]
 Side = tuple[str, str]
 
 
@@ -80,12 +83,21 @@ def measure(call: Call) -> dict[str, float]:
     return {"seconds": seconds, "megabytes": max(peak, 0.0)}
 
 
+def prepared(steps: dict[str, Step], name: str) -> Call:
+    """Return the call of a step, prepared on its first use."""
+    step = steps[name]
+    if isinstance(step, tuple):
+        prepare, call = step
+        step = steps[name] = partial(call, prepare())
+    return step
+
+
 def serve(case: str, library: str) -> None:
     """Be a worker: read requests from stdin, one JSON object a line, and answer on stdout."""
     requests, answers = sys.stdin, os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
     warnings.simplefilter("ignore")
-    steps: dict[str, Call] = {}
+    steps: dict[str, Step] = {}
     for line in requests:
         request = json.loads(line)
         try:
@@ -94,7 +106,7 @@ def serve(case: str, library: str) -> None:
                 steps = module.LIBRARIES[library][1](Path(request["folder"]))
                 answer: dict[str, Any] = {"steps": list(steps)}
             else:
-                answer = measure(steps[request["step"]])
+                answer = measure(prepared(steps, request["step"]))
         except Exception as error:  # reported; the other libraries go on
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
@@ -104,11 +116,19 @@ def serve(case: str, library: str) -> None:
 class Worker:
     """One library in one process."""
 
-    def __init__(self, python: str, case: str, library: str) -> None:
+    def __init__(self, python: str, case: str, library: str, kernels: Path) -> None:
         self.library = library
+        # an empty folder: kernels compiled before would hide what a first call costs
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(kernels)}
         command = [python, "-m", "benchmarks.harness", case, library]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
 
     def ask(self, **request: object) -> dict[str, Any]:
@@ -138,12 +158,10 @@ class WorkerError(RuntimeError):
     """A library could not do what was asked of it."""
 
 
-def compile_times(worker: Worker, folder: Path) -> dict[str, float]:
-    """Return, per step, how much longer a first call on little data takes than a second."""
-    return {
-        step: max(0.0, worker.ask(step=step)["seconds"] - worker.ask(step=step)["seconds"])
-        for step in worker.ask(folder=str(folder))["steps"]
-    }
+def first_call_excess(worker: Worker, step: str) -> float:
+    """Return how much longer a first call takes than the next ones."""
+    first, *later = [worker.ask(step=step)["seconds"] for _ in range(4)]
+    return float(max(0.0, first - min(later)))
 
 
 def run_size(case: ModuleType, size: str, pythons: dict[str, str], *, rounds: int) -> dict[str, Any]:
@@ -166,15 +184,23 @@ def run_size(case: ModuleType, size: str, pythons: dict[str, str], *, rounds: in
             if environment not in pythons:
                 failures.append(f"{library}: no Python given for it")
                 continue
-            worker = Worker(pythons[environment], name, library)
+            worker = Worker(pythons[environment], name, library, Path(scratch, library))
             workers.append(worker)
             try:
-                compiled = compile_times(worker, small) if has_small else {}
-                for step in worker.ask(folder=str(folder))["steps"]:
-                    ready.append((worker, step))
-                    found[f"{library} {step}"] = {"compile": compiled.get(step), "seconds": [], "megabytes": []}
+                steps = worker.ask(folder=str(small if has_small else folder))["steps"]
             except WorkerError as error:
                 failures.append(str(error))
+                continue
+            for step in steps:
+                try:
+                    excess = first_call_excess(worker, step) if has_small else None
+                except WorkerError as error:
+                    failures.append(f"{error} ({step})")
+                    continue
+                ready.append((worker, step))
+                found[f"{library} {step}"] = {"compile": excess, "seconds": [], "megabytes": []}
+            if has_small:
+                worker.ask(folder=str(folder))
         for _ in range(rounds):
             for worker, step in list(ready):
                 entry = found[f"{worker.library} {step}"]
@@ -183,7 +209,7 @@ def run_size(case: ModuleType, size: str, pythons: dict[str, str], *, rounds: in
                 try:
                     answer = worker.ask(step=step)
                 except WorkerError as error:
-                    failures.append(str(error))
+                    failures.append(f"{error} ({step})")
                     ready.remove((worker, step))
                     continue
                 entry["seconds"].append(answer["seconds"])
