@@ -16,7 +16,9 @@ def pairs_in_blocks(keys: Sequence[Sequence[int]]) -> set[tuple[int, int]]:
     }
 
 
-def match_weight(levels: Sequence[int], m: Sequence[Sequence[float]], u: Sequence[Sequence[float]], prior: float) -> float:
+def match_weight(
+    levels: Sequence[int], m: Sequence[Sequence[float]], u: Sequence[Sequence[float]], prior: float
+) -> float:
     """Log odds in bits that a pair is a match; a level of -1 is silent."""
     odds = prior / (1 - prior)
     for field, level in enumerate(levels):

@@ -1,4 +1,4 @@
-"""Record linkage on arrays: pairs inside blocks, mixture of matches and non-matches over patterns, connected components."""
+"""Record linkage on arrays: pairs inside blocks, matches and non-matches as a mixture, connected components."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def pairs_in_blocks(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """List the pairs that `rule` puts in one block and no earlier rule does, for rows at ``start <= place < stop``.
 
-    `keys` holds a block number per rule and row, -1 where the rule does not apply. `order` lists rows by the rule's key,
-    ascending inside a block; the block of the row at `place` ends before ``ends[place]``. At most `size` pairs arise.
+    `keys` holds a block number per rule and row, -1 where the rule does not apply. `order` lists rows by the key of
+    `rule`, ascending inside a block; the block of the row at `place` ends before ``ends[place]``. At most `size` pairs
+    arise.
     An earlier rule needs no look-up table: its keys of the two rows are equal, or they are not.
     """
     left, right = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
@@ -59,7 +60,7 @@ def expectation_maximisation(
     tolerance: float,
     max_iterations: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float, float, int]:
-    """Fit m, the share of matches and, if asked, u to weighted agreement patterns; return them, log-likelihood, change, steps.
+    """Fit m, u if asked, and the share of matches to patterns; return them, log-likelihood, last change and steps.
 
     A level of -1 is missing and says nothing. `total` counts all pairs there are: those without a pattern were never
     candidates and count as non-matches. Field f learns its m only from patterns where ``usable[:, f]``. `m_pseudo` are

@@ -26,7 +26,7 @@ def jaro_winkler(
     left: NDArray[np.int32],
     right: NDArray[np.int32],
 ) -> NDArray[np.float64]:
-    """Jaro-Winkler similarity of each pair; two empty strings are equal, an empty and another have nothing in common."""
+    """Jaro-Winkler similarity of each pair; two empty strings are equal, one empty has nothing in common."""
     out = np.empty(left.size, dtype=np.float64)
     table = np.zeros(max(alphabet, 1), dtype=np.uint64)
     for k in range(left.size):
@@ -59,9 +59,7 @@ def jaro_winkler(
 
 
 @kernel
-def _common_bits(
-    s: NDArray[np.int32], t: NDArray[np.int32], reach: int, table: NDArray[np.uint64]
-) -> tuple[int, int]:
+def _common_bits(s: NDArray[np.int32], t: NDArray[np.int32], reach: int, table: NDArray[np.uint64]) -> tuple[int, int]:
     """Count the characters in common within `reach`, and how many of them stand in another order; both up to 64 long.
 
     `table` is scratch of one word per character, all zero on entry and on return.

@@ -61,7 +61,7 @@ def deduplicate(
     rng: Any = 0,
     n_threads: int | None = None,
 ) -> Deduplication:
-    """Find the records that are the same person, without labels.
+    r"""Find the records that are the same person, without labels.
 
     Parameters
     ----------
@@ -105,10 +105,10 @@ def deduplicate(
 
     Notes
     -----
-    For level :math:`g_f` of field :math:`f` the evidence is :math:`\\log_2 (m_{f g_f} / u_{f g_f})` bits; the match
-    weight adds the log2 odds of :math:`\\lambda`, the share of matches among all pairs of records. A missing value adds
+    For level :math:`g_f` of field :math:`f` the evidence is :math:`\log_2 (m_{f g_f} / u_{f g_f})` bits; the match
+    weight adds the log2 odds of :math:`\lambda`, the share of matches among all pairs of records. A missing value adds
     nothing. u comes from the frequencies of the values and, for fuzzy levels, from random pairs. m and
-    :math:`\\lambda` come from the EM algorithm over patterns of agreement; a field learns its m only from pairs that a
+    :math:`\lambda` come from the EM algorithm over patterns of agreement; a field learns its m only from pairs that a
     rule without it has made, and pairs that no rule makes count as non-matches. Clusters are connected components of
     the linked pairs. The model takes fields as independent given match or non-match: where fields copy each other (an
     e-mail made of the name), probabilities are too high.
@@ -123,25 +123,22 @@ def deduplicate(
     --------
     >>> import pandas as pd
     >>> from crmkit import dedupe
-    >>> people = pd.DataFrame({
-    ...     "name": ["Ann Lee", "Anne Lee", "Bob Ray", "Cy Poe", "Di Fox", "Ed Orr", "Flo Kay", "Gus Ives"],
-    ...     "email": ["ann@x.org", "ann@x.org", "bob@x.org", "cy@y.net", "di@y.net", "ed@z.com", "flo@z.com", "gus@z.com"],
-    ...     "born": ["1980-02-03", "1980-02-03", "1975-12-24", "1990-06-01", "1966-01-30", "1971-09-09", "1988-03-17", ""],
-    ... })
+    >>> people = pd.DataFrame(
+    ...     {
+    ...         "name": ["Ann Lee", "Anne Lee", "Bob Ray", "Cy Poe", "Di Fox", "Ed Orr"],
+    ...         "email": ["ann@x.org", "ann@x.org", "bob@x.org", "cy@y.net", "di@y.net", "ed@z.com"],
+    ...         "born": ["1980-02-03", "1980-02-03", "1975-12-24", "1990-06-01", "1966-01-30", ""],
+    ...     }
+    ... )
     >>> found = dedupe.deduplicate(people, fields={"name": "name", "email": "email", "born": "date"}, threshold=0.5)
     >>> bool(found.clusters[0] == found.clusters[1])
     True
     >>> int(found.clusters.nunique())
-    7
+    5
     """
     frame = _frame.read(records)
     wanted = checked(fields)
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0.0 < threshold < 1.0:
-        msg = f"threshold={threshold!r} is not a probability strictly between 0 and 1"
-        raise OptionError(msg)
-    if isinstance(max_pairs, bool) or not isinstance(max_pairs, int) or max_pairs < 1:
-        msg = f"max_pairs={max_pairs!r} is not a whole number of at least 1"
-        raise OptionError(msg)
+    _check_numbers(threshold, max_pairs)
     for column in wanted:
         if column not in frame.columns:
             raise ColumnError.missing(column, frame.columns, keyword="fields")
@@ -208,7 +205,7 @@ def deduplicate(
 
 
 def record_ids(frame: _frame.Frame, column: str | None) -> _frame.Ids:
-    """Encode the id of every record: a column, the pandas index, or the row number; each must be there and be unique."""
+    """Encode the id of every record, which must be there and unique: a column, the pandas index, or the row number."""
     if column is not None:
         ids, place = _frame.ids(frame, column, keyword="id"), f"column {column!r}"
     elif frame.kind == "pandas":
@@ -225,9 +222,21 @@ def record_ids(frame: _frame.Frame, column: str | None) -> _frame.Ids:
         first = np.zeros(len(frame), dtype=np.bool_)
         first[np.unique(ids.codes, return_index=True)[1]] = True
         count, row = _frame.first_place(~first)
-        msg = f"{place}: {count:,} records repeat the id of another, the first in row {row}; use reset_index() or name a unique column with id="
+        msg = (
+            f"{place}: {count:,} records repeat the id of another, the first in row {row}; number them anew with "
+            "reset_index(drop=True), or name a column of unique ids with id="
+        )
         raise DataError(msg)
     return ids
+
+
+def _check_numbers(threshold: Any, max_pairs: Any) -> None:
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0.0 < threshold < 1.0:
+        msg = f"threshold={threshold!r} is not a probability strictly between 0 and 1"
+        raise OptionError(msg)
+    if isinstance(max_pairs, bool) or not isinstance(max_pairs, (int, np.integer)) or max_pairs < 1:
+        msg = f"max_pairs={max_pairs!r} is not a whole number of at least 1"
+        raise OptionError(msg)
 
 
 def _patterns(
@@ -243,13 +252,12 @@ def _patterns(
         return [field.compare(left[slice(*piece)], right[slice(*piece)]) for field in fields]
 
     compared = _threads.run(work, _threads.chunks(left.size, PIECE), n_threads=n_threads)
-    columns = [np.concatenate(parts) if parts else np.empty(0, dtype=np.int8) for parts in _by_field(compared, len(fields))]
+    nothing = np.empty(0, dtype=np.int8)
+    columns = [np.concatenate([nothing, *(piece[f] for piece in compared)]) for f in range(len(fields))]
     best = {field.column: len(field.levels) for field in fields}
     # a column that only blocks is not evidence, but which rule made a pair must be told from its pattern
-    for rule in blocks:
-        if set(rule.rule) - set(best):
-            columns.append((rule.keys[left] >= 0).astype(np.int8) & (rule.keys[left] == rule.keys[right]))
     outside = [rule for rule in blocks if set(rule.rule) - set(best)]
+    columns += [((rule.keys[left] >= 0) & (rule.keys[left] == rule.keys[right])).astype(np.int8) for rule in outside]
     patterns = _model.collapse(columns, [*(len(field.levels) + 1 for field in fields), *([2] * len(outside))])
 
     usable = np.zeros((patterns.counts.size, len(fields)), dtype=np.bool_)
@@ -258,15 +266,12 @@ def _patterns(
         if rule in outside:
             satisfied = patterns.levels[:, len(fields) + outside.index(rule)] == 1
         else:
-            satisfied = np.logical_and.reduce([patterns.levels[:, names.index(column)] == best[column] for column in rule.rule])
+            used = [names.index(column) for column in rule.rule]
+            satisfied = (patterns.levels[:, used] == [best[column] for column in rule.rule]).all(axis=1)
         for position, name in enumerate(names):
             if name not in rule.rule:
                 usable[:, position] |= satisfied
     return patterns, usable
-
-
-def _by_field(compared: Sequence[Sequence[npt.NDArray[np.int8]]], n: int) -> list[list[npt.NDArray[np.int8]]]:
-    return [[piece[position] for piece in compared] for position in range(n)]
 
 
 def _clusters_of(frame: _frame.Frame, column: str | None, ids: _frame.Ids, clusters: npt.NDArray[np.int64]) -> Any:

@@ -72,7 +72,7 @@ class Field:
             measured = {key: values[rest] for key, values in measured.items()}
         return answer
 
-    def _measure(self, name: str, a: npt.NDArray[np.int32], b: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+    def _measure(self, name: str, a: npt.NDArray[np.int32], b: npt.NDArray[np.int32]) -> Any:
         if name == "exact":
             return a == b
         if name == "local_part":
@@ -81,7 +81,8 @@ class Field:
             both = (self.date_parts[a] >= 0) & (self.date_parts[b] >= 0)
             return ((self.date_parts[a] == self.date_parts[b]) & both).sum(axis=1)
         kernel: Any = _k.jaro_winkler if name == "jaro_winkler" else _k.levenshtein
-        return kernel(self.strings.characters, self.strings.offsets, self.strings.alphabet, _frame.readonly(a), _frame.readonly(b))  # type: ignore[no-any-return]
+        strings = self.strings
+        return kernel(strings.characters, strings.offsets, strings.alphabet, _frame.readonly(a), _frame.readonly(b))
 
     def equal_pairs(self) -> dict[int, float]:
         """Count the pairs of rows that reach each leading level which is the equality of a key: exact, not sampled."""
@@ -108,7 +109,8 @@ def checked(fields: Any) -> dict[str, tuple[str, tuple[Level, ...]]]:
     for column, given in fields.items():
         if isinstance(given, str):
             if given not in KINDS:
-                raise OptionError.choice(f"fields[{column!r}]", given, KINDS)
+                keyword = f"fields[{column!r}]"
+                raise OptionError.choice(keyword, given, KINDS)
             answer[column] = (given, KINDS[given])
         else:
             answer[column] = ("text", _checked_levels(column, given))
@@ -118,7 +120,7 @@ def checked(fields: Any) -> dict[str, tuple[str, tuple[Level, ...]]]:
 def _checked_levels(column: str, given: Any) -> tuple[Level, ...]:
     expected = (
         f"levels of {column!r}: a list, best first, that starts with 'exact' and goes on with 'local_part', "
-        "('jaro_winkler', least similarity between 0 and 1), ('levenshtein', most edits), ('date_parts', parts equal: 1 or 2)"
+        "('jaro_winkler', least similarity between 0 and 1), ('levenshtein', most edits), ('date_parts', 1 or 2 equal)"
     )
     if not isinstance(given, Sequence) or not given or given[0] != "exact" or len(given) > 100:
         raise OptionError(expected)
@@ -138,7 +140,7 @@ def _checked_levels(column: str, given: Any) -> tuple[Level, ...]:
             raise OptionError(expected)
         stricter = last.get(name)
         if stricter is not None and (cut <= stricter if name == "levenshtein" else cut >= stricter):
-            msg = f"levels of {column!r}: a pair has the first level that holds, so the cut {cut:g} of {name!r} can never be reached"
+            msg = f"levels of {column!r}: no pair can reach {name!r} {cut:g}, since the first level that holds is taken"
             raise OptionError(msg)
         last[name] = cut
         levels.append((name, cut))
@@ -189,7 +191,7 @@ NORMAL_FORM: Mapping[str, Callable[[str], str]] = {"phone": _digits, "date": _da
 
 
 def _local_parts(values: Sequence[str]) -> npt.NDArray[np.int32]:
-    """Number what stands before the @; -1 where there is no @ or nothing before it."""
+    """Return a number for what stands before the @; -1 where there is no @ or nothing before it."""
     parts = [value.rpartition("@")[0] for value in values]
     number = {part: code for code, part in enumerate(sorted(set(parts) - {""}))}
     return np.array([number.get(part, MISSING) for part in parts], dtype=np.int32)

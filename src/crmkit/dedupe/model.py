@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +91,8 @@ class FellegiSunter(Model):
 
 def as_probability(weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Turn log2 odds into probabilities."""
-    return 1.0 / (1.0 + np.exp2(-weight.clip(-1000.0, 1000.0)))
+    probability: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp2(-weight.clip(-1000.0, 1000.0)))
+    return probability
 
 
 def chance_agreement(
@@ -155,7 +156,7 @@ def collapse(columns: Sequence[npt.NDArray[np.int8]], sizes: Sequence[int]) -> P
         code = code * (size + 1) + (column + 1)
         width *= size + 1
     _, first, of_pair, counts = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
-    levels = np.stack([column[first] for column in columns], axis=1) if n else np.empty((0, len(columns)), dtype=np.int8)
+    levels = np.stack([column[first] for column in columns], axis=1)
     return Patterns(np.ascontiguousarray(levels), counts.astype(np.float64), of_pair.astype(np.int32))
 
 
@@ -181,9 +182,12 @@ def fit_patterns(
     sizes = np.array([len(levels[name]) + 1 for name in names], dtype=np.int64)
     width = int(sizes.max())
     m_start, u_start = np.full((len(names), width), 0.5), np.full((len(names), width), 0.5)
+    pseudo = np.zeros((len(names), width))
     for f, size in enumerate(sizes):
         m_start[f, :size] = (1.0 - agreement) / (size - 1)
         m_start[f, size - 1] = agreement
+        pseudo[f, :size] = PSEUDO_MATCHES * (1.0 - AGREEMENT_OF_MATCHES) / (size - 1)
+        pseudo[f, size - 1] = PSEUDO_MATCHES * AGREEMENT_OF_MATCHES
         if u is None:
             u_start[f, :size] = agreement / (size - 1)
             u_start[f, size - 1] = 1.0 - agreement
@@ -191,34 +195,27 @@ def fit_patterns(
             u_start[f, :size] = u[f]
     pairs = float(counts.sum()) if total is None else total
     start = prior if prior is not None else 0.5 if total is None else _first_prior(patterns, counts, sizes, pairs)
-    m, u_fitted, share, likelihood, change, steps = _k.expectation_maximisation(
+    data = (
         _frame.readonly(patterns),
         _frame.readonly(counts),
         _frame.readonly(np.ones(patterns.shape, dtype=np.bool_) if usable is None else usable),
         pairs,
         sizes,
-        m_start,
-        u_start,
-        start,
-        PSEUDO_MATCHES * np.where(np.arange(width) < sizes[:, None], m_start, 0.0),
-        u is None,
-        TOLERANCE,
-        max_iterations,
     )
-    if u is None:
-        # the two classes have no names of their own: matches are the class that agrees more
-        best = sizes - 1
-        rows = np.arange(len(names))
-        if np.log(m[rows, best] / u_fitted[rows, best]).sum() < 0:
-            m, u_fitted, share = u_fitted, m, 1.0 - share
+    how = (pseudo, u is None, TOLERANCE, max_iterations)
+    m, u_fitted, share, likelihood, change, steps = _k.expectation_maximisation(*data, m_start, u_start, start, *how)
+    best = np.arange(len(names)), sizes - 1
+    if u is None and np.log(m[best] / u_fitted[best]).sum() < 0:
+        # two classes have no names of their own: matches are the one that agrees more, and theirs are the pseudo-matches
+        swapped = (u_fitted, m, 1.0 - share)
+        m, u_fitted, share, likelihood, change, steps = _k.expectation_maximisation(*data, *swapped, *how)
     converged = change <= TOLERANCE
     if not converged:
-        warnings.warn(
-            f"the linkage model stopped after {steps} steps while a parameter still moved by {change:.2g}: probabilities may be "
-            "off. Compare other fields or block less tightly; warnings.simplefilter silences this",
-            ConvergenceWarning,
-            stacklevel=3,
+        msg = (
+            f"the linkage model stopped after {steps} steps while a parameter still moved by {change:.2g}: "
+            "probabilities may be off. Compare other fields or block less tightly; warnings.simplefilter silences this"
         )
+        warnings.warn(msg, ConvergenceWarning, stacklevel=3)
     return FellegiSunter(
         kinds=dict(kinds),
         levels=dict(levels),

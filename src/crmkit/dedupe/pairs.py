@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ BYTES_PER_PAIR = 60  # row numbers, pattern, weight and probability, and the ids
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Blocks:
-    """One rule laid out: the block of every row, rows ordered by block, where each row's block ends, and what that makes."""
+    """One rule laid out: the block of every row, the rows by block, where each row's block ends, and the pairs."""
 
     rule: Rule
     keys: npt.NDArray[np.int32]
@@ -63,8 +63,8 @@ def block(rule: Rule, columns: Sequence[Field]) -> Blocks:
 def default_blocks(fields: Sequence[Field], max_pairs: int) -> tuple[list[Blocks], list[Rule]]:
     """Choose rules from the data: rare agreements alone, common ones combined; return also what stays too common.
 
-    A column whose equality makes at most ten pairs per record is a rule of its own. The others are combined in twos, and
-    twos that are still too common in threes. The cheapest rules are taken first, to twenty pairs per record in all.
+    A column whose equality makes at most ten pairs per record is a rule of its own. The others are combined in twos,
+    and twos that are still too common in threes. The cheapest rules are taken first, to twenty pairs per record in all.
     """
     n = fields[0].codes.size
     budget = min(ALL_PAIRS_PER_RECORD * n, max_pairs)
@@ -106,9 +106,12 @@ def given_blocks(frame: Any, blocking: Any, fields: Sequence[Field], order: npt.
 
 def checked_rules(blocking: Any) -> list[Rule]:
     """Return the rules as tuples of column names, or say what a rule is."""
-    msg = "blocking= is a list of rules joined by OR, each a column or a tuple of columns that must be equal"
+    msg = (
+        "blocking= is a list of rules joined by OR, each a column or a tuple of columns that must be equal, such as "
+        "['email', ('name', 'city')]"
+    )
     if isinstance(blocking, str) or not isinstance(blocking, Sequence) or not blocking:
-        raise OptionError(f'{msg}; for one column write blocking=["..."]')
+        raise OptionError(msg)
     rules: list[Rule] = []
     for given in blocking:
         rule = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Sequence) else ()
@@ -127,10 +130,10 @@ def check_limit(blocks: Sequence[Blocks], n: int, max_pairs: int) -> None:
     worst = max(blocks, key=lambda rule: rule.n_pairs)
     in_worst = worst.largest * (worst.largest - 1) // 2
     msg = (
-        f"blocking would make {total:,} pairs, more than max_pairs={max_pairs:,}. The rule {worst.rule!r} makes {worst.n_pairs:,}; "
-        f"one value fills its largest block with {worst.largest:,} of {n:,} records ({worst.largest / n:.1%}) and "
-        f"{in_worst / worst.n_pairs:.1%} of its pairs. Blank that value if it is a placeholder, add a column to the rule, or "
-        f"raise max_pairs (about {BYTES_PER_PAIR} bytes each)"
+        f"blocking would make {total:,} pairs, more than max_pairs={max_pairs:,}. The rule {worst.rule!r} makes "
+        f"{worst.n_pairs:,}: its largest block holds {worst.largest:,} of {n:,} records ({worst.largest / n:.1%}), "
+        f"which is {in_worst / worst.n_pairs:.1%} of its pairs. Blank that value if it is a placeholder, add a column to the "
+        f"rule, or raise max_pairs (about {BYTES_PER_PAIR} bytes each)"
     )
     raise LimitError(msg)
 
@@ -163,6 +166,4 @@ def _pieces(number: int, rule: Blocks) -> list[tuple[int, int, int, int]]:
     made = np.concatenate([[0], np.cumsum(rule.ends.astype(np.int64) - np.arange(rule.ends.size) - 1)])
     cuts = np.unique(np.searchsorted(made, np.arange(0, int(made[-1]), PIECE)))
     places = [*cuts.tolist(), rule.ends.size] if rule.n_pairs else []
-    return [
-        (number, start, stop, int(made[stop] - made[start])) for start, stop in zip(places[:-1], places[1:], strict=True) if stop > start
-    ]
+    return [(number, start, stop, int(made[stop] - made[start])) for start, stop in pairwise(places) if stop > start]

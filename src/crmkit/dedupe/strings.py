@@ -16,7 +16,7 @@ HIGHEST_CODE_POINT = 0x10FFFF
 
 
 def jaro_winkler(left: Any, right: Any, /) -> Any:
-    """Measure how alike two columns of strings are, row by row: 1 for equal strings, 0 where nothing is in common.
+    r"""Measure how alike two columns of strings are, row by row: 1 for equal strings, 0 where nothing is in common.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def jaro_winkler(left: Any, right: Any, /) -> Any:
     -----
     With :math:`c` characters in common within half the longer length less one, and :math:`t` of them, halved, in
     another order, the Jaro similarity is
-    :math:`J = \\frac13\\left(\\frac{c}{|s|} + \\frac{c}{|t|} + \\frac{c - t}{c}\\right)`. Winkler's boost for a common
-    prefix of :math:`\\ell \\le 4` characters, :math:`J + 0.1\\,\\ell\\,(1 - J)`, applies only where :math:`J > 0.7`.
+    :math:`J = \frac13\left(\frac{c}{|s|} + \frac{c}{|t|} + \frac{c - t}{c}\right)`. Winkler's boost for a common
+    prefix of :math:`\ell \le 4` characters, :math:`J + 0.1\,\ell\,(1 - J)`, applies only where :math:`J > 0.7`.
 
     References
     ----------
@@ -143,7 +143,7 @@ def _listed(values: Any, side: str) -> list[str | None]:
     for place, value in enumerate(listed):
         if isinstance(value, str):
             answer.append(value)
-        elif value is None or value != value or str(value) in ("<NA>", "NaT"):  # noqa: PLR0124 (nan is not itself)
+        elif value is None or str(value) in ("nan", "<NA>", "NaT"):
             answer.append(None)
         else:
             msg = f"{side} holds a {type(value).__name__} in row {place}; convert the column to strings first"
