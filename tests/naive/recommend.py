@@ -17,14 +17,14 @@ def table(rows, columns, values, n_rows, n_columns):
 
 def similarity(weights, shrinkage=0.0):
     """Cosine of every pair of columns, damped where few customers share the pair; the diagonal is no similarity."""
-    n_items = weights.shape[1]
-    similar = np.zeros((n_items, n_items))
-    for i in range(n_items):
-        for j in range(n_items):
-            shared = np.count_nonzero((weights[:, i] > 0) & (weights[:, j] > 0))
-            if i != j and shared:
-                a, b = weights[:, i], weights[:, j]
-                similar[i, j] = (a @ b) / math.sqrt((a @ a) * (b @ b)) * (shared / (shared + shrinkage))
+    dot, bought = weights.T @ weights, (weights > 0).astype(float)
+    shared, square = bought.T @ bought, np.diag(dot)
+    similar = np.zeros(dot.shape)
+    pairs = shared > 0
+    similar[pairs] = (
+        dot[pairs] / np.sqrt(np.outer(square, square)[pairs]) * (shared[pairs] / (shared[pairs] + shrinkage))
+    )
+    np.fill_diagonal(similar, 0.0)
     return similar.astype(np.float32).astype(float)
 
 

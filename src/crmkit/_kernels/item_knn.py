@@ -175,13 +175,12 @@ def top_neighbours(
 @kernel
 def most_popular(
     order: npt.NDArray[np.int32],
-    n_sold: int,
     excluded_start: npt.NDArray[np.int64],
     excluded_item: npt.NDArray[np.int32],
     k: int,
     customers: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Return the first `k` of ``order[:n_sold]`` that are not excluded, for each of `customers` (-1: nobody known)."""
+    """Return the first `k` of `order` that are not excluded, for each of `customers` (-1: nobody known)."""
     skipped_for = np.full(order.size, -1, np.int64)
     found_start = np.zeros(customers.size + 1, np.int64)
     found_item = np.empty(customers.size * k, np.int32)
@@ -192,7 +191,7 @@ def most_popular(
             for p in range(excluded_start[customer], excluded_start[customer + 1]):
                 skipped_for[excluded_item[p]] = c
         size = 0
-        for p in range(n_sold):
+        for p in range(order.size):
             if size == k:
                 break
             if skipped_for[order[p]] != c:

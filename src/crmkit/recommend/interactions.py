@@ -1,0 +1,266 @@
+"""Who bought what, how much of it: the table every recommender learns from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Unpack, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _events, _frame
+from crmkit._kernels import sparse as _k
+from crmkit.errors import DataError, OptionError
+
+__all__ = ["Interactions", "Rows", "interactions"]
+
+SMALLEST = float(np.finfo(np.float32).tiny)
+FAR = 100.0
+
+
+def interactions(
+    log: Any,
+    /,
+    *,
+    weight: str | None = None,
+    half_life: str | float | None = None,
+    **columns: Unpack[_events.ColumnNames],
+) -> Interactions:
+    """Count how often each customer bought each item, recent purchases for more if wanted.
+
+    Parameters
+    ----------
+    log : EventLog or DataFrame
+        Purchases, one row per item bought: a log with items, or a frame, which the column keywords describe.
+    weight : {None, "once"}, default None
+        None counts order lines: two lines with one item weigh 2, whatever their amounts or quantities. "once" counts
+        the latest of them alone.
+    half_life : str or float, optional
+        Age at which a purchase weighs half as much as one made at the last moment of the log: a duration string such as
+        "90D", or a number of days. Without it all purchases weigh the same.
+    **columns
+        Where `log` is a frame: its columns and what to do with refunds and missing ids, as in `crmkit.events`. The item
+        column is "item_id" unless `item` names another; ``time=None`` and ``amount=None`` describe purchases without
+        them, such as market baskets.
+
+    Returns
+    -------
+    Interactions
+        The frozen table, by customer and by item.
+
+    Raises
+    ------
+    ColumnError
+        A column is not in the frame, the log holds no items, or no times although `half_life` needs them.
+    DataError
+        No purchase is left, or the values of a column cannot be used.
+    OptionError
+        `weight` or `half_life` is not one of the accepted values, or a log comes with column keywords.
+
+    Notes
+    -----
+    A refund is no interaction, nor are the lines of an order refunded in full; one refunded in part is still a
+    purchase of every line. Customers and items without an interaction are not in the table.
+
+    With `half_life` h, a purchase of age t weighs :math:`2^{-t/h}`; weights of one pair add up. They are kept in single
+    precision; a weight too small for it stays at the smallest one there is, so that what was bought remains bought.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from crmkit import recommend
+    >>> baskets = pd.DataFrame({"basket": [1, 1, 2, 2, 2], "item": ["milk", "bread", "milk", "milk", "eggs"]})
+    >>> recommend.interactions(baskets, customer="basket", item="item", time=None, amount=None)
+    Interactions
+      customers  2
+      items      3
+      pairs      4 (66.7 % of all)
+      weight     order lines
+    """
+    if weight not in (None, "once"):
+        raise OptionError.choice("weight", weight, (None, "once"))
+    days = half_life_in_days(half_life)
+    log = _events.as_log(log, **(columns if isinstance(log, _events.EventLog) else {"item": "item_id", **columns}))
+    return from_log(log, weight, days, None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """A sparse table: row r holds ``value[start[r]:start[r + 1]]`` at the places `index`."""
+
+    start: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int32]
+    value: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in ("start", "index", "value"):
+            object.__setattr__(self, name, _frame.readonly(getattr(self, name)))
+
+    def __len__(self) -> int:
+        return self.start.size - 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Interactions:
+    """How often each customer bought each item; made by `interactions`, never changed.
+
+    Attributes
+    ----------
+    customers, items : Labels
+        The ids behind the rows of `by_customer` and of `by_item`.
+    by_customer, by_item : Rows
+        The weights of the pairs that occurred, sorted by customer and item, and by item and customer.
+    order : ndarray of int32
+        Items by number of customers who bought them, most first, then by id.
+    rank : ndarray of int32
+        Place of each item in `order`: the rule that breaks ties.
+    weight : str or None
+        What was counted.
+    half_life : float or None
+        Days after which a purchase weighs half.
+    end : Timestamp or None
+        Moment at which a purchase weighs 1: the last one of the log.
+    columns : Mapping
+        How the purchases were read, in the keywords of `crmkit.events`.
+    """
+
+    customers: _frame.Labels
+    items: _frame.Labels
+    by_customer: Rows
+    by_item: Rows
+    order: npt.NDArray[np.int32]
+    rank: npt.NDArray[np.int32]
+    weight: str | None
+    half_life: float | None
+    end: Any
+    columns: Mapping[str, Any]
+
+    @property
+    def buyers(self) -> npt.NDArray[np.int64]:
+        """Number of customers who bought each item."""
+        return np.diff(self.by_item.start)
+
+    def __repr__(self) -> str:
+        pairs, cells = self.by_customer.index.size, len(self.customers) * len(self.items)
+        counted = "order lines" if self.weight is None else self.weight
+        decay = "" if self.half_life is None else f", half of it after {self.half_life:g} days"
+        return "\n".join(
+            [
+                "Interactions",
+                f"  customers  {len(self.customers):,}",
+                f"  items      {len(self.items):,}",
+                f"  pairs      {pairs:,} ({pairs / cells:.1%} of all)".replace("%", " %"),
+                f"  weight     {counted}{decay}",
+            ]
+        )
+
+
+def half_life_in_days(half_life: Any) -> float | None:
+    """Read a duration string or a number of days, which must be positive."""
+    if half_life is None:
+        return None
+    number = isinstance(half_life, (int, float, np.integer, np.floating)) and not isinstance(half_life, bool)
+    if not number and not isinstance(half_life, str):
+        msg = f"half_life={half_life!r} is neither a duration string such as '90D' nor a number of days"
+        raise OptionError(msg)
+    days = float(half_life) if number else _frame.duration_in_days(half_life, keyword="half_life")
+    if not 0.0 < days < np.inf:
+        msg = f"half_life={half_life!r} is not a positive, finite length of time"
+        raise OptionError(msg)
+    return days
+
+
+def from_log(log: _events.EventLog, weight: str | None, half_life: float | None, end: Any) -> Interactions:
+    """Sum the lines of `log` by customer and item; ages count back from `end`, by default the last event."""
+    log.require("item", *(["time"] if half_life is not None else []))
+    bought = np.flatnonzero(log.lines.order >= 0)
+    if bought.size == 0:
+        msg = f"none of the {len(log):,} rows is a purchase: nothing can be learned from refunds alone"
+        raise DataError(msg)
+    everybody = np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(log.lines.start))
+    customer, customers = used(everybody[bought], log.labels)
+    item, items = used(cast("npt.NDArray[np.int32]", log.lines.item)[bought], cast(_frame.Labels, log.items))
+    value = np.ones(bought.size)
+    if half_life is not None:
+        end = log.span.end if end is None else end
+        halvings = (log.clock.moment(end) - log.lines.time[bought]) / (log.clock.ticks_per_day * half_life)
+        if halvings.min() < -FAR:
+            msg = f"a purchase lies more than {FAR:g} half-lives of {half_life:g} days after {end}; fit anew with it"
+            raise DataError(msg)
+        # sums of fractions depend on the order of their terms, which must not depend on the order of the rows
+        value = np.exp2(-halvings)
+        ascending = np.lexsort((value, item, customer))
+        customer, item, value = customer[ascending], item[ascending], value[ascending]
+    if weight == "once":
+        customer, item, value = latest(customer, item, value)
+    start, index, total = _k.from_coordinates(
+        _frame.readonly(customer), _frame.readonly(item), _frame.readonly(value), len(customers), len(items)
+    )
+    by_customer = Rows(start, index, np.maximum(total, SMALLEST).astype(np.float32))
+    by_item = Rows(*_k.transpose(by_customer.start, by_customer.index, by_customer.value, len(items)))
+    # a stable sort of codes that ascend with the ids
+    order = np.argsort(-np.diff(by_item.start), kind="stable").astype(np.int32)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    return Interactions(
+        customers=customers,
+        items=items,
+        by_customer=by_customer,
+        by_item=by_item,
+        order=_frame.readonly(order),
+        rank=_frame.readonly(rank),
+        weight=weight,
+        half_life=half_life,
+        end=end,
+        columns=MappingProxyType({**log.columns, "refunds": log.refunds, "missing": log.missing}),
+    )
+
+
+def used(codes: npt.NDArray[np.int32], labels: _frame.Labels) -> tuple[npt.NDArray[np.int32], _frame.Labels]:
+    """Leave out the labels that no code stands for."""
+    present = np.zeros(len(labels), np.bool_)
+    present[codes] = True
+    if present.all():
+        return codes, labels
+    place = np.cumsum(present, dtype=np.int32) - np.int32(1)
+    return place[codes], _frame.Labels(labels.take(np.flatnonzero(present)), labels.kind)
+
+
+def latest(
+    customer: npt.NDArray[np.int32], item: npt.NDArray[np.int32], value: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    """Keep the greatest value of every pair."""
+    ascending = np.lexsort((value, item, customer))
+    customer, item, value = customer[ascending], item[ascending], value[ascending]
+    last = np.append((customer[1:] != customer[:-1]) | (item[1:] != item[:-1]), True)
+    return customer[last], item[last], value[last]
+
+
+def checked(given: object) -> Interactions:
+    """Return interactions, or say that `given` is something else."""
+    if not isinstance(given, Interactions):
+        msg = f"expected what recommend.interactions returns, got {type(given).__name__}"
+        raise OptionError(msg)
+    return given
+
+
+def whole_number(given: object, keyword: str) -> int:
+    """Return `given` as an int of at least 1, or say that it is none."""
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < 1:
+        msg = f"{keyword}={given!r} is not a whole number of at least 1"
+        raise OptionError(msg)
+    return int(given)
+
+
+def nonnegative(given: object, keyword: str) -> float:
+    """Return `given` as a finite float of at least 0, or say that it is none."""
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, (int, float, np.integer, np.floating))
+        or not 0.0 <= given < np.inf
+    ):
+        msg = f"{keyword}={given!r} is not a finite number of zero or more"
+        raise OptionError(msg)
+    return float(given)
