@@ -28,7 +28,7 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, name)
 
 
-def lowest() -> list[str]:
+def oldest() -> list[str]:
     """Return the oldest release line of every dependency that pyproject.toml admits, such as ``numpy==2.0.*``."""
     declared = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["report"]]
     found = [re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement) for requirement in declared]
@@ -49,11 +49,16 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False, python=PYTHONS)
-@nox.parametrize("versions", ["pandas 2.2", "pandas 3", "lowest"])
-def matrix(session: nox.Session, versions: str) -> None:
-    """Run the tests on another Python and other versions of the dependencies."""
-    chosen = lowest() if versions == "lowest" else [versions.replace(" ", "==") + ".*"]
-    run_tests(session, *chosen)
+@nox.parametrize("pandas", ["2.2", "3"], ids=["pandas2", "pandas3"])
+def matrix(session: nox.Session, pandas: str) -> None:
+    """Run the tests on another Python and pandas, such as ``-s "matrix-3.13(pandas2)"``."""
+    run_tests(session, f"pandas=={pandas}.*")
+
+
+@nox.session(default=False, python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies that pyproject.toml admits, on the oldest Python."""
+    run_tests(session, *oldest())
 
 
 @nox.session(default=False)
