@@ -63,9 +63,7 @@ def expected_lists(frame, k, n_neighbours, shrinkage=0.0, *, exclude=True, only=
     for customer, row in zip(customers, weights, strict=True):
         if only is None or customer in only:
             top = naive.top_items(weights, row, k, n_neighbours, exclude=exclude, nearest=nearest)
-            out += [
-                (int(customer), items[item], rank, score, source) for rank, (item, score, source) in enumerate(top, 1)
-            ]
+            out += [(int(customer), items[item], rank, score, source) for rank, (item, score, source) in enumerate(top, 1)]
     return out
 
 
@@ -458,10 +456,39 @@ def test_ids_that_cannot_be_meant_are_refused_without_naming_them():
         recommend.top_items(model, [1, 2, 1])
     with pytest.raises(DataError, match="missing"):
         recommend.top_items(model, [1, None])
-    with pytest.raises(DataError, match="customer ids are str, those of the model int"):
+    with pytest.raises(DataError, match="customer ids are text, those of the model numbers"):
         recommend.top_items(model, ["1", "2"])
-    with pytest.raises(DataError, match="item ids are int.*, those of the model str"):
+    with pytest.raises(DataError, match="item ids are numbers, those of the model text"):
         recommend.top_items(model, history=pd.DataFrame({"basket": [1], "item": [1]}))
+    with pytest.raises(DataError, match="customer ids are Timestamp values, those of the model numbers"):
+        recommend.top_items(model, pd.to_datetime(["2024-01-01"]))
+    with pytest.raises(DataError, match="customer ids are text, those of the model numbers"):
+        recommend.top_items(model, history=pd.DataFrame({"basket": ["1"], "item": ["i01"]}))
+    with pytest.raises(DataError, match="one type"):
+        recommend.top_items(recommend.fit_item_knn(seen(pl.from_pandas(simulated()))), [1, "2"])
+
+
+def test_ids_of_several_types_are_ids_too():
+    frame = baskets([(1, 1), (1, 2), (2, 2), (2, 3), (3, 1)])
+    frame["basket"] = frame["basket"].map({1: 1, 2: "two", 3: (3, 3)}).astype(object)
+    model = recommend.fit_item_knn(seen(frame))
+    assert set(recommend.top_items(model, ["two", 1])["source"]) == {"item_knn"}
+    assert set(recommend.top_items(model, ["three"])["source"]) == {"popularity"}
+
+
+@pytest.mark.parametrize("asked", [list, np.array, pd.Index, pd.Series, pl.Series, pa.array, iter], ids=str)
+@pytest.mark.parametrize("given", [lambda f: f, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"])
+@pytest.mark.parametrize("ids", [int, str])
+def test_customers_may_be_asked_for_in_any_column(ids, given, asked):
+    frame = simulated()
+    frame["basket"] = frame["basket"].map(ids)
+    model = recommend.fit_item_knn(seen(given(frame)))
+    expected = recommend.top_items(recommend.fit_item_knn(seen(frame)), [ids(3), ids(77), ids(5)])
+    got = recommend.top_items(model, asked([ids(3), ids(77), ids(5)]))
+    assert type(got) is type(given(frame))
+    for name in expected.columns:
+        values = got[name].to_pylist() if isinstance(got, pa.Table) else list(got[name])
+        assert values == expected[name].tolist()
 
 
 def test_a_history_weighed_otherwise_is_refused():

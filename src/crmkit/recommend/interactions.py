@@ -256,11 +256,7 @@ def whole_number(given: object, keyword: str) -> int:
 
 def nonnegative(given: object, keyword: str) -> float:
     """Return `given` as a finite float of at least 0, or say that it is none."""
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, (int, float, np.integer, np.floating))
-        or not 0.0 <= given < np.inf
-    ):
+    if isinstance(given, bool) or not isinstance(given, (int, float, np.integer, np.floating)) or not 0.0 <= given < np.inf:
         msg = f"{keyword}={given!r} is not a finite number of zero or more"
         raise OptionError(msg)
     return float(given)

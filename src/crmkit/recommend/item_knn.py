@@ -118,9 +118,7 @@ def fit_item_knn(
 
     found = _threads.run(nearest, _threads.chunks(n_items, PIECE), n_threads=n_threads)
     start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(rows.start) for rows in found]))]).astype(np.int64)
-    neighbours = Rows(
-        start, np.concatenate([rows.index for rows in found]), np.concatenate([rows.value for rows in found])
-    )
+    neighbours = Rows(start, np.concatenate([rows.index for rows in found]), np.concatenate([rows.value for rows in found]))
     return ItemKnn(interactions=seen, k=int(k), measure=measure, shrinkage=damping, neighbours=neighbours)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from numbers import Number
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
@@ -94,10 +95,10 @@ def top_items(
     >>> baskets = pd.DataFrame({"basket": [1, 1, 2, 2, 3, 3], "item": ["milk", "eggs", "milk", "eggs", "milk", "tea"]})
     >>> seen = recommend.interactions(baskets, customer="basket", item="item", time=None, amount=None)
     >>> recommend.top_items(recommend.fit_item_knn(seen), [1, 9], k=2)
-       customer_id item_id  rank  score      source
-    0            1     tea     1  0.577    item_knn
-    1            9    milk     1  3.000  popularity
-    2            9    eggs     2  2.000  popularity
+       customer_id item_id  rank    score      source
+    0            1     tea     1  0.57735    item_knn
+    1            9    milk     1  3.00000  popularity
+    2            9    eggs     2  2.00000  popularity
     """
     if not isinstance(getattr(model, "interactions", None), Interactions):
         msg = f"expected a fitted recommender, got {type(model).__name__}"
@@ -160,8 +161,7 @@ def folded_in(history: Any, seen: Interactions) -> Interactions:
     else:
         columns = cast(_events.ColumnNames, {} if isinstance(history, _events.EventLog) else seen.columns)
         past = from_log(_events.as_log(history, **columns), seen.weight, seen.half_life, seen.end)
-    refuse_other_type(past.items, seen.items, "item")
-    code = seen.items.codes_of(past.items.values)
+    code = known_codes(past.items, seen.items, "item")
     customer = np.repeat(np.arange(len(past.customers), dtype=np.int32), np.diff(past.by_customer.start))
     item = code[past.by_customer.index]
     known = item >= 0
@@ -175,17 +175,14 @@ def folded_in(history: Any, seen: Interactions) -> Interactions:
     return dataclasses.replace(past, by_customer=Rows(start, index, value.astype(np.float32)))
 
 
-def asked(
-    customers: Any, seen: Interactions, past: Interactions | None
-) -> tuple[_frame.Ids, npt.NDArray[np.int32], Rows, Rows]:
+def asked(customers: Any, seen: Interactions, past: Interactions | None) -> tuple[_frame.Ids, npt.NDArray[np.int32], Rows, Rows]:
     """Return who is asked for, the row of each (-1: unknown), the histories in these rows, and all that was bought."""
     if customers is None:
         everybody = seen if past is None else past
         who = _frame.Ids(np.arange(len(everybody.customers), dtype=np.int32), everybody.customers)
     else:
         who = listed(customers, seen.customers)
-        refuse_other_type(who.labels, seen.customers, "customer")
-    row = seen.customers.codes_of(who.labels.values)[who.codes]
+    row = known_codes(who.labels, seen.customers, "customer")[who.codes]
     rows = bought = seen.by_customer
     if past is not None:
         later = past.customers.codes_of(who.labels.values)[who.codes]
@@ -197,7 +194,7 @@ def asked(
 def bought_ever(seen: Interactions, past: Interactions) -> Rows:
     """Return what the customers of `past` bought then or before."""
     row = np.full(len(seen.customers), -1, np.int32)
-    code = seen.customers.codes_of(past.customers.values)
+    code = known_codes(past.customers, seen.customers, "customer")
     row[code[code >= 0]] = np.flatnonzero(code >= 0)
     earlier = np.repeat(row, np.diff(seen.by_customer.start))
     both = earlier >= 0
@@ -215,11 +212,12 @@ def listed(customers: Any, known: _frame.Labels) -> _frame.Ids:
     """Encode the ids somebody wrote down, each of them once."""
     single = isinstance(customers, (str, bytes)) or not isinstance(customers, Iterable)
     if single or isinstance(customers, (set, frozenset)) or _frame.is_frame(customers):
-        msg = (
-            "customers= is a list or a column of ids: not a single id, nor a set, which has no order, nor a whole frame"
-        )
+        msg = "customers= is a list or a column of ids: not a single id, nor a set, which has no order, nor a whole frame"
         raise OptionError(msg)
-    column: Any = customers if hasattr(customers, "dtype") or hasattr(customers, "type") else list(customers)
+    native = hasattr(customers, "dtype") or hasattr(customers, "type")
+    column: Any = customers if native else list(customers)
+    if known.kind == "pandas" and hasattr(column, "to_pandas"):
+        column = column.to_pandas()
     if len(column) == 0:
         return _frame.Ids(np.empty(0, np.int32), known)
     try:
@@ -244,11 +242,22 @@ def stacked(upper: Rows, lower: Rows) -> Rows:
     )
 
 
-def refuse_other_type(given: _frame.Labels, known: _frame.Labels, what: str) -> None:
-    """Refuse text for numbers and numbers for text: every id would be unknown, and the answer popularity for all."""
-    if len(given) and len(known):
-        one, other = given.as_index()[0], known.as_index()[0]
-        if isinstance(one, str) != isinstance(other, str):
-            kinds = type(one).__name__, type(other).__name__
-            msg = f"the {what} ids are {kinds[0]}, those of the model {kinds[1]}; convert them to one type"
+def known_codes(given: _frame.Labels, known: _frame.Labels, what: str) -> npt.NDArray[np.int32]:
+    """Return the code of each of the `given` ids, -1 where it is new, unless it could not have been met at all.
+
+    Text asked of numbers, or numbers of text, would make everybody unknown, and popularity the answer for all.
+    """
+    codes = known.codes_of(given.values)
+    if len(given) and (codes < 0).all():
+        one = sort_of(given.as_index()[0])
+        if not any(sort_of(other) == one for other in known.as_index()):
+            msg = f"the {what} ids are {one}, those of the model {sort_of(known.as_index()[0])}; convert them to one type"
             raise DataError(msg)
+    return codes
+
+
+def sort_of(value: object) -> str:
+    """Say in a word what kind of id `value` is."""
+    if isinstance(value, str):
+        return "text"
+    return "numbers" if isinstance(value, Number) else f"{type(value).__name__} values"
