@@ -30,7 +30,7 @@ POSTERIORS = [
     0.9991652755,
 ]
 KINDS = {"a": "category", "b": "category", "c": "category"}
-LEVELS = {name: ("exact",) for name in KINDS}
+LEVELS = dict.fromkeys(KINDS, ("exact",))
 
 
 def fit(u, **start):

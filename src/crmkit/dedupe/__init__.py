@@ -1,6 +1,6 @@
 """Which records are the same person: string measures, candidate pairs, probabilistic linkage, clusters."""
 
-from crmkit.dedupe.deduplicate import Deduplication, deduplicate
+from crmkit.dedupe._deduplicate import Deduplication, deduplicate
 from crmkit.dedupe.model import FellegiSunter
 from crmkit.dedupe.strings import jaro_winkler, levenshtein
 

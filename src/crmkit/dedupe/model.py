@@ -16,6 +16,8 @@ from crmkit.dedupe.fields import Field, Level
 from crmkit.errors import ConvergenceWarning, DataError
 from crmkit.results import Model
 
+Table = npt.NDArray[np.float64]
+
 RANDOM_PAIRS = 1_000_000
 PSEUDO_MATCHES = 1.0
 AGREEMENT_OF_MATCHES = 0.9  # where m starts, and the mean of its one pseudo-match
@@ -195,20 +197,19 @@ def fit_patterns(
             u_start[f, :size] = u[f]
     pairs = float(counts.sum()) if total is None else total
     start = prior if prior is not None else 0.5 if total is None else _first_prior(patterns, counts, sizes, pairs)
-    data = (
-        _frame.readonly(patterns),
-        _frame.readonly(counts),
-        _frame.readonly(np.ones(patterns.shape, dtype=np.bool_) if usable is None else usable),
-        pairs,
-        sizes,
-    )
-    how = (pseudo, u is None, TOLERANCE, max_iterations)
-    m, u_fitted, share, likelihood, change, steps = _k.expectation_maximisation(*data, m_start, u_start, start, *how)
+    patterns, counts = _frame.readonly(patterns), _frame.readonly(counts)
+    usable = _frame.readonly(np.ones(patterns.shape, dtype=np.bool_) if usable is None else usable)
+
+    def search(m: Table, u_table: Table, share: float) -> tuple[Table, Table, float, float, float, int]:
+        return _k.expectation_maximisation(
+            patterns, counts, usable, pairs, sizes, m, u_table, share, pseudo, u is None, TOLERANCE, max_iterations
+        )
+
+    m, u_fitted, share, likelihood, change, steps = search(m_start, u_start, start)
     best = np.arange(len(names)), sizes - 1
     if u is None and np.log(m[best] / u_fitted[best]).sum() < 0:
         # two classes have no names of their own: matches are the one that agrees more, and theirs are the pseudo-matches
-        swapped = (u_fitted, m, 1.0 - share)
-        m, u_fitted, share, likelihood, change, steps = _k.expectation_maximisation(*data, *swapped, *how)
+        m, u_fitted, share, likelihood, change, steps = search(u_fitted, m, 1.0 - share)
     converged = change <= TOLERANCE
     if not converged:
         msg = (
