@@ -1,0 +1,50 @@
+"""The sufficient statistics of the purchase models, one pass over each customer's orders."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit._jit import kernel
+
+__all__ = ["summarize"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@kernel
+def summarize(
+    start: Integers,
+    time: Integers,
+    amount: Floats,
+    ticks_per_day: int,
+    last_day: int,
+    first_customer: int,
+    last_customer: int,
+    repeats: Integers,
+    recency: Integers,
+    age: Integers,
+    spend: Floats,
+) -> None:
+    """Repeat purchase days, days from first to last purchase, days from first to `last_day`, and mean spend of a repeat day.
+
+    Orders after day `last_day` do not exist; a customer without an order by then gets age -1. Orders of one day of the wall
+    clock are one purchase. `amount` may be empty: then spend is not written.
+    """
+    for customer in range(first_customer, last_customer):
+        n, first, latest, total = -1, last_day + 1, last_day + 1, 0.0
+        for i in range(start[customer], start[customer + 1]):
+            # floor division: days before 1970 count downwards
+            today = time[i] // ticks_per_day
+            if today > last_day:
+                break
+            if n < 0:
+                n, first, latest = 0, today, today
+            elif today > latest:
+                n, latest = n + 1, today
+            if amount.size and latest > first:
+                total += amount[i]
+        repeats[customer], recency[customer], age[customer] = max(n, 0), latest - first, last_day - first
+        if amount.size:
+            spend[customer] = total / n if n > 0 else 0.0

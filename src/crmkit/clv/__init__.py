@@ -1,0 +1,18 @@
+"""Customer lifetime value: how often customers will buy, whether they are still there, and what they will spend."""
+
+from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
+from crmkit.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
+from crmkit.clv.predict import expected_purchases, expected_spend, p_alive
+from crmkit.clv.summary import compress, summarize
+
+__all__ = [
+    "BgNbd",
+    "GammaGamma",
+    "compress",
+    "expected_purchases",
+    "expected_spend",
+    "fit_bg_nbd",
+    "fit_gamma_gamma",
+    "p_alive",
+    "summarize",
+]

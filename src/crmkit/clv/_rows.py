@@ -1,0 +1,116 @@
+"""The customer table of the purchase models: frequency, recency, T and their unit, read once and checked once."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _frame
+from crmkit.clv._units import unit_name
+from crmkit.errors import DataError, OptionError
+
+__all__ = ["Histories", "as_float_arrays", "check_histories", "read_histories", "read_unit", "read_weight"]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+COLUMNS = ("frequency", "recency", "T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Histories:
+    """Distinct purchase histories, ascending: ``counts[which]`` purchases, the last at `t_x`, observed for `T`, `weight` times."""
+
+    counts: Floats
+    which: Integers
+    t_x: Floats
+    T: Floats
+    weight: Floats
+
+    @classmethod
+    def collapse(cls, x: Floats, t_x: Floats, T: Floats, weight: Floats | None = None) -> Histories:
+        """Sort equal rows together: a fit costs what the distinct rows cost, and does not see their order."""
+        # equal rows are put in the order of their weights, or the last bit of a total would follow the order of the rows
+        order = np.lexsort((T, t_x, x) if weight is None else (weight, T, t_x, x))
+        x, t_x, T = x[order], t_x[order], T[order]
+        first = np.ones(x.size, dtype=np.bool_)
+        first[1:] = (x[1:] != x[:-1]) | (t_x[1:] != t_x[:-1]) | (T[1:] != T[:-1])
+        starts = np.flatnonzero(first)
+        total = np.diff(starts, append=x.size).astype(np.float64) if weight is None else np.add.reduceat(weight[order], starts)
+        counts, which = np.unique(x[starts], return_inverse=True)
+        return cls(counts, which.astype(np.int64), t_x[starts], T[starts], total)
+
+
+def read_histories(summary: Any) -> tuple[Floats, Floats, Floats]:
+    """Read the three columns of a customer table, or say which rows cannot be a purchase history."""
+    frame = _frame.read(summary)
+    x = _frame.numbers(frame, COLUMNS[0], nonnegative=True, whole=True)
+    t_x = _frame.numbers(frame, COLUMNS[1], nonnegative=True)
+    T = _frame.numbers(frame, COLUMNS[2], nonnegative=True)
+    check_histories(x, t_x, T)
+    return x, t_x, T
+
+
+def check_histories(x: Floats, t_x: Floats, T: Floats) -> None:
+    """Refuse rows that no customer can have."""
+    for name, values in zip(COLUMNS, (x, t_x, T), strict=True):
+        _refuse(~(values >= 0.0) | ~np.isfinite(values), f"{name!r} is negative or not finite", "fill, correct or drop them", values)
+    _refuse(x != np.floor(x), "'frequency' is not whole", "it counts repeat purchases, not a rate", x)
+    _refuse(t_x > T, "'recency' exceeds 'T'", "both are measured from the first purchase, in one unit", t_x, T)
+    _refuse(
+        (x > 0.0) & (t_x == 0.0),
+        "'recency' is 0 although there are repeat purchases",
+        "recency is the time from the first purchase to the last, not from the last to the end; merge purchases of one day",
+        x,
+    )
+    _refuse(
+        (x == 0.0) & (t_x > 0.0),
+        "'recency' is above 0 although there is no repeat purchase",
+        "recency is the time from the first purchase to the last, 0 for a single purchase; frequency counts repeats only",
+        t_x,
+    )
+
+
+def read_unit(summary: Any, unit: Any = None) -> str | None:
+    """Return the unit of time of a customer table: its constant column `unit`, else what the caller says, else None."""
+    stated = None if unit is None else unit_name(unit)
+    frame = _frame.read(summary)
+    if "unit" not in frame.columns:
+        return stated
+    values = _frame.text(frame, "unit").values
+    if len(frame) == 0:
+        return stated
+    if len(values) != 1:
+        msg = f"column 'unit' must hold one unit of time in all rows, found {sorted(values)}; fit each unit by itself, or convert"
+        raise DataError(msg)
+    try:
+        found = unit_name(values[0])
+    except OptionError as error:
+        msg = f"column 'unit': {error}"
+        raise DataError(msg) from None
+    if stated is not None and stated != found:
+        msg = f"unit={unit!r}, but the column 'unit' says {found!r}; drop one of the two"
+        raise DataError(msg)
+    return found
+
+
+def read_weight(summary: Any, weight: str | None) -> Floats | None:
+    """Read how many customers each row stands for."""
+    return None if weight is None else _frame.numbers(summary, weight, keyword="weight", positive=True)
+
+
+def as_float_arrays(*values: Any) -> tuple[bool, tuple[int, ...], list[Floats]]:
+    """Broadcast numbers and arrays to flat float64 arrays; say whether all were single numbers, and the common shape."""
+    arrays = np.broadcast_arrays(*[np.asarray(value, dtype=np.float64) for value in values])
+    shape = arrays[0].shape
+    return shape == (), shape, [np.ascontiguousarray(array).reshape(-1) for array in arrays]
+
+
+def _refuse(bad: npt.NDArray[np.bool_], what: str, cure: str, *shown: Floats) -> None:
+    if bad.any():
+        count, row = int(bad.sum()), int(bad.argmax())
+        numbers = " > ".join(f"{values[row]:g}" for values in shown)
+        msg = f"{what} in {count:,} row{'s' if count > 1 else ''}, the first is row {row} ({numbers}); {cure}"
+        raise DataError(msg)

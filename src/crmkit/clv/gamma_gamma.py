@@ -1,0 +1,269 @@
+"""Gamma-Gamma: what a customer's purchases are worth, from the mean of those seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _frame
+from crmkit._kernels import gamma_gamma as _k
+from crmkit.clv._newton import Optimum, maximise
+from crmkit.clv._rows import as_float_arrays, read_weight
+from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError, OptionError
+from crmkit.results import Model
+
+__all__ = ["GammaGamma", "fit_gamma_gamma", "read_spends"]
+
+Floats = npt.NDArray[np.float64]
+
+COLUMNS = ("frequency", "monetary_value")
+_FAR = 7.0  # a log parameter this far out has left the range that customers can tell apart
+_LOOSE = 2.0  # standard error of a log parameter from which the data say next to nothing about it
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GammaGamma(Model):
+    """A fitted Gamma-Gamma model of spend.
+
+    Attributes
+    ----------
+    p : float
+        Shape of a customer's purchase amounts, which are Gamma(p, nu).
+    q, v : float
+        The rates nu are Gamma(q, v) over customers; v is in the currency of the amounts.
+    log_likelihood : float
+        Of the mean spends, at the estimate.
+    standard_errors : mapping
+        From the observed information; infinite where the data carry none.
+    n : float
+        Customers with repeat purchases, or the sum of their weights.
+    converged : bool
+        Whether the gradient per customer is below 1e-8.
+    columns : tuple
+        The columns it was fitted on.
+    gradient_norm : float
+        Length of the gradient per customer, in log parameters.
+    condition : float
+        Largest over smallest curvature in log parameters.
+    diagnosis : str
+        "well identified", or in words what the data do not determine or what is infinite.
+
+    References
+    ----------
+    Fader & Hardie (2013), The Gamma-Gamma model of monetary value, note 025 (brucehardie.com/notes/025).
+    """
+
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("p", "q", "v")
+    TITLE: ClassVar[str] = "Gamma-Gamma"
+    CAPABILITIES: ClassVar[tuple[str, ...]] = ("expected_spend",)
+
+    p: float
+    q: float
+    v: float
+    log_likelihood: float
+    standard_errors: Mapping[str, float]
+    n: float
+    converged: bool
+    columns: tuple[str, ...]
+    gradient_norm: float
+    condition: float
+    diagnosis: str
+
+    @property
+    def population_mean(self) -> float:
+        """Mean spend over all customers, p v / (q - 1); infinite where q <= 1."""
+        return self.p * self.v / (self.q - 1.0) if self.q > 1.0 else math.inf
+
+    def expected_spend(self, x: Any = 0, z: Any = 0.0) -> Any:
+        """Give the mean spend per purchase to expect of a customer with x repeat purchases of mean z.
+
+        Parameters
+        ----------
+        x : int or array, default 0
+            Repeat purchases.
+        z : float or array, default 0.0
+            Their mean amount; ignored where x is 0.
+
+        Returns
+        -------
+        float or ndarray
+            :math:`p (v + x z) / (p x + q - 1)`: between the customer's own mean and the population's.
+        """
+        single, shape, (count, mean) = as_float_arrays(x, z)
+        check_spends(count, mean)
+        heavy = self.p * count + self.q <= 1.0
+        if heavy.any():
+            msg = (
+                f"the expected spend is infinite for {int(heavy.sum()):,} of {count.size:,} customers: q = {self.q:.4g} makes the tail of"
+                " spend too heavy for a mean where there are too few repeat purchases; score customers with more of them, or"
+                " cap the extreme amounts and fit again"
+            )
+            raise FitError(msg)
+        out = self.p * (self.v + count * np.where(count > 0.0, mean, 0.0)) / (self.p * count + (self.q - 1.0))
+        return float(out[0]) if single else out.reshape(shape)
+
+
+def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma:
+    """Fit the Gamma-Gamma model: how mean spend differs between customers, and how far a customer's own mean is to be trusted.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        One row per customer with `frequency` (repeat purchases) and `monetary_value` (their mean amount), as `clv.summarize`
+        gives them. Rows with frequency 0 have no repeat spend and are left out.
+    weight : str, optional
+        Column with the number of customers that a row stands for.
+
+    Returns
+    -------
+    GammaGamma
+        Estimates with standard errors, convergence and identification.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing.
+    DataError
+        A mean spend of a repeat customer is zero or negative, or a frequency is not a whole number.
+    FitError
+        Fewer than two customers have repeat purchases, or all spend the same: nothing tells the parameters apart.
+
+    Warns
+    -----
+    DataWarning
+        The mean spend of the population is infinite (q <= 1), or the likelihood has no interior maximum.
+    ConvergenceWarning
+        The search stopped short; the model says ``converged=False``.
+
+    Notes
+    -----
+    The likelihood is that of the mean :math:`\\bar z` of x amounts,
+    :math:`\\frac{\\Gamma(px+q)}{\\Gamma(px)\\Gamma(q)} \\frac{v^q\\, \\bar z^{px-1} x^{px}}{(v + x \\bar z)^{px+q}}`, maximised by Newton
+    steps in log parameters with exact derivatives. p and v trade off along a ridge: judge q and p v / (q - 1), the population mean.
+    Spend is taken to be independent of how often a customer buys.
+
+    References
+    ----------
+    Fader & Hardie (2013), The Gamma-Gamma model of monetary value, note 025 (brucehardie.com/notes/025).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from crmkit import clv
+    >>> customers = pd.DataFrame({"frequency": [2, 1, 0, 4, 3, 1, 5, 2, 1, 6],
+    ...                           "monetary_value": [20.0, 35.0, 0.0, 12.0, 60.0, 18.0, 30.0, 44.0, 9.0, 25.0]})
+    >>> clv.fit_gamma_gamma(customers).converged
+    True
+    """
+    frame = _frame.read(summary)
+    x, z = read_spends(frame)
+    w = read_weight(frame, weight)
+    repeat = x > 0.0
+    x, z, w = x[repeat], z[repeat], np.ones(int(repeat.sum())) if w is None else w[repeat]
+    if x.size < 2 or np.ptp(z) == 0.0:
+        what = "all mean spends are equal" if x.size > 1 else f"{x.size} rows have repeat purchases"
+        msg = f"Gamma-Gamma is not identified: {what}; it needs repeat customers who spend differently"
+        raise FitError(msg)
+    order = np.lexsort((w, z, x))
+    x, z, w = np.ascontiguousarray(x[order]), z[order], np.ascontiguousarray(w[order])
+    n = float(w.sum())
+    # amounts are measured in their mean while searching, so that the currency changes v and nothing else
+    scale = float(w @ z) / n
+    optimum = _search(x, np.ascontiguousarray(z / scale), w, n)
+
+    values = np.exp(optimum.theta) * np.array([1.0, 1.0, scale])
+    errors = optimum.standard_errors * values
+    model = GammaGamma(
+        *(float(value) for value in values),
+        log_likelihood=optimum.value - n * math.log(scale),
+        standard_errors={name: float(error) for name, error in zip(GammaGamma.PARAMETERS, errors, strict=True)},
+        n=n,
+        converged=optimum.converged,
+        columns=COLUMNS,
+        gradient_norm=float(np.linalg.norm(optimum.gradient)) / n,
+        condition=optimum.condition,
+        diagnosis=_diagnosis(optimum),
+    )
+    _warn(model, optimum)
+    return model
+
+
+def read_spends(summary: Any) -> tuple[Floats, Floats]:
+    """Read repeat purchases and their mean amounts, or say which rows have no usable mean."""
+    frame = _frame.read(summary)
+    x = _frame.numbers(frame, COLUMNS[0], nonnegative=True, whole=True)
+    z = _frame.numbers(frame, COLUMNS[1])
+    check_spends(x, z)
+    return x, z
+
+
+def check_spends(x: Floats, z: Floats) -> None:
+    """Refuse counts that are no counts, and repeat customers without a positive mean spend."""
+    bad = ~(x >= 0.0) | (x != np.floor(x)) | ~np.isfinite(x)
+    if bad.any():
+        msg = f"'frequency' is no count in {int(bad.sum()):,} rows, the first is row {int(bad.argmax())} ({x[bad.argmax()]:g})"
+        raise DataError(msg)
+    bad = (x > 0.0) & ~((z > 0.0) & np.isfinite(z))
+    if bad.any():
+        count, row = int(bad.sum()), int(bad.argmax())
+        msg = (
+            f"'monetary_value' is not positive in {count:,} row{'s' if count > 1 else ''} with repeat purchases, the first is row {row}"
+            f" ({z[row]:g}): the Gamma-Gamma model knows positive spend only. Drop these rows, leave free orders out of the"
+            ' events, or settle refunds with crm.events(..., refunds="subtract")'
+        )
+        raise DataError(msg)
+
+
+def _search(x: Floats, z: Floats, w: Floats, n: float) -> Optimum:
+    def derivatives(theta: Floats) -> tuple[float, Floats, Floats]:
+        if np.abs(theta).max() > 100.0:  # beyond the range of the exponential's cubes
+            return -math.inf, np.full(3, math.nan), np.full((3, 3), math.nan)
+        p, q, v = np.exp(theta)
+        return _k.log_likelihood(p, q, v, x, z, w)
+
+    # mean spend is 1: each start has p v / (q - 1) = 1, the first with the spread that most shops show
+    return maximise(derivatives, [np.log([4.0, 4.0, 0.75]), np.log([1.0, 2.0, 1.0])], n=n)
+
+
+def _diagnosis(optimum: Optimum) -> str:
+    """Say in words what is infinite, and which parameters the likelihood leaves open."""
+    p, q, v = optimum.theta
+    found = []
+    if q <= 0.0:
+        found.append(f"heavy tail: q = {math.exp(q):.4g} is at most 1, the mean spend of the population is infinite")
+    curvature, direction = optimum.flattest
+    loose = 1.0 / math.sqrt(curvature) if curvature > 0.0 else math.inf
+    if loose >= _LOOSE:
+        if p > _FAR and v < -_FAR:
+            found.append("ridge: p grows as v shrinks, a customer spends the same each time; only q and p v are identified")
+        elif q > _FAR and v > _FAR:
+            found.append("ridge: q and v grow together, customers hardly differ; only p and v / q are identified")
+        elif p < -_FAR:
+            found.append("boundary: p tends to 0, a mean spend tells nothing about the next; p and v are not identified")
+        else:
+            names = [name for name, part in zip(GammaGamma.PARAMETERS, direction, strict=True) if abs(part) > 0.3]
+            found.append(
+                f"weakly identified: along {', '.join(names)} the log-likelihood is flat (standard error of the logs {loose:.1f})"
+            )
+    return "; ".join(found) or "well identified"
+
+
+def _warn(model: GammaGamma, optimum: Optimum) -> None:
+    if not model.converged:
+        msg = (
+            f"the Gamma-Gamma fit stopped after {optimum.iterations} steps with a gradient of {model.gradient_norm:.2g} per customer"
+            f" ({model.diagnosis}); the estimates may be off: look for outlying amounts"
+        )
+        warnings.warn(msg, ConvergenceWarning, stacklevel=3)
+    elif model.diagnosis.startswith(("heavy", "ridge", "boundary")):
+        msg = (
+            f"Gamma-Gamma: {model.diagnosis}. Expected spend is refused where it is infinite; capping extreme amounts may help;"
+            " filter crmkit.errors.DataWarning to silence this"
+        )
+        warnings.warn(msg, DataWarning, stacklevel=3)
