@@ -1,0 +1,5 @@
+"""What customers say of us, and how sure we can be."""
+
+from crmkit.feedback.nps import nps
+
+__all__ = ["nps"]
