@@ -32,7 +32,8 @@ def __getattr__(name: str) -> Any:
         msg = f"module 'crmkit' has no attribute {name!r}"
         raise AttributeError(msg)
     home = _HOME[name]
-    value = importlib.import_module(f"crmkit.{name}") if home is None else getattr(importlib.import_module(f"crmkit.{home}"), name)
+    module = importlib.import_module(f"crmkit.{home or name}")
+    value = module if home is None else getattr(module, name)
     globals()[name] = value
     return value
 

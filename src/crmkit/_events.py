@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from crmkit import _frame, _threads
+from crmkit import _frame, _options, _threads
 from crmkit._frame import Clock, Labels, readonly
 from crmkit._kernels import grouping as _g
 from crmkit._kernels import orders as _o
@@ -24,6 +25,7 @@ Ticks = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 
 REFUNDS = ("error", "subtract", "drop")
+MISSING = ("error", "drop")
 ROWS = 1 << 20  # rows in one piece of work
 RANGES = 4  # label ranges in one piece of work: narrow ones keep their slots in the cache
 NO_FLOATS = readonly(np.empty(0, np.float64))
@@ -273,8 +275,8 @@ def events(
       refund rows subtracted: 1
       orders refunded in full: 1
     """
-    if refunds not in REFUNDS:
-        raise OptionError.choice("refunds", refunds, REFUNDS)
+    _options.choice("refunds", refunds, REFUNDS)
+    _options.choice("missing", missing, MISSING)
     table = _frame.read(frame)
     if item == "item_id" and item not in table.columns:
         item = None
@@ -297,8 +299,10 @@ def as_log(log: Any, /, **columns: Unpack[ColumnNames]) -> EventLog:
             msg = f"a log knows its columns; drop {sorted(columns)}, or pass the frame"
             raise OptionError(msg)
         return log
-    # items cost as much as customers to encode: functions that want them ask for them
-    return events(log, **{"item": None, **columns})
+    # items cost as much to encode as customers do: functions that want them ask for them
+    if "item" not in columns:
+        columns["item"] = None
+    return events(log, **columns)
 
 
 # ── building a log ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -404,7 +408,7 @@ def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missin
     del rows
     if n_refunds:
         dropped["refund rows subtracted"] = n_refunds
-    order_of, orders = _orders(lines, len(raw.order[1]) if raw.order else 0, n_refunds > 0, dropped)
+    order_of, orders = _orders(lines, len(raw.order[1]) if raw.order else 0, dropped, has_refunds=n_refunds > 0)
     return EventLog(
         labels=labels,
         items=raw.item[1] if raw.item else None,
@@ -430,7 +434,7 @@ def _sorted_rows(customer: Codes, n_labels: int, instant: Ticks, order: Codes | 
     # labels are cut by their share of the rows, so that one piece is about as much work as another
     cuts = np.unique(np.searchsorted(start, np.linspace(0, n, RANGES + 1)[1:-1]))
     edges = [0, *(int(cut) for cut in cuts if 0 < cut < n_labels), n_labels]
-    ranges = list(zip(edges[:-1], edges[1:], strict=True))
+    ranges = list(itertools.pairwise(edges))
     _threads.run(lambda piece: _g.place_rows(customer, start, *piece, rows), ranges)
     _threads.run(lambda piece: _g.gather(instant, rows, *piece, moments), _threads.chunks(n, ROWS))
     if not _g.is_ascending(instant):
@@ -440,7 +444,7 @@ def _sorted_rows(customer: Codes, n_labels: int, instant: Ticks, order: Codes | 
     return readonly(start), readonly(rows), readonly(moments)
 
 
-def _orders(lines: Lines, n_codes: int, has_refunds: bool, dropped: dict[str, float]) -> tuple[Codes, Orders]:
+def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refunds: bool) -> tuple[Codes, Orders]:
     start, instant, n = lines.start, lines.instant, lines.instant.size
     if lines.order_code is None and not has_refunds and _o.count_moments(start, instant) == n:
         # every line is an order of its own: one copy of the columns serves both

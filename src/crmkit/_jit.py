@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -26,8 +27,6 @@ def kernel(function: F) -> F:
     compiled = numba.njit(nogil=True, error_model="numpy")(function)
     # with NUMBA_DISABLE_JIT=1 numba hands the plain function back
     if hasattr(compiled, "enable_caching"):
-        try:
+        with contextlib.suppress(RuntimeError):
             compiled.enable_caching()
-        except RuntimeError:
-            pass
     return cast(F, compiled)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from crmkit.errors import OptionError
+from crmkit import _options
 
 Piece = TypeVar("Piece")
 Answer = TypeVar("Answer")
@@ -21,14 +21,8 @@ def count(n_threads: int | None = None) -> int:
         configured = os.environ.get("CRMKIT_NUM_THREADS", "").strip()
         if not configured:
             return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-        if not configured.isdecimal() or int(configured) < 1:
-            msg = f"CRMKIT_NUM_THREADS={configured!r} is not a whole number of at least 1"
-            raise OptionError(msg)
-        return int(configured)
-    if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
-        msg = f"n_threads={n_threads!r} is not a whole number of at least 1, nor None for the cores of this process"
-        raise OptionError(msg)
-    return n_threads
+        return _options.whole("CRMKIT_NUM_THREADS", int(configured) if configured.isdecimal() else configured, low=1)
+    return _options.whole("n_threads", n_threads, low=1)
 
 
 def chunks(n: int, size: int) -> list[tuple[int, int]]:

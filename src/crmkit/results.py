@@ -13,17 +13,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from crmkit.errors import DataError, OptionError
+from crmkit import _options
+from crmkit.errors import DataError
 
 __all__ = ["Estimate", "Model", "confidence_level", "critical_value"]
 
 
 def confidence_level(level: object) -> float:
     """Return `level` as a float, or say that it is not strictly between 0 and 1 (95 is a common slip for 0.95)."""
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.integer, np.floating)) or not 0 < level < 1:
-        msg = f"level={level!r} is not a confidence level between 0 and 1, such as 0.95"
-        raise OptionError(msg)
-    return float(level)
+    return _options.number("level", level, low=0, high=1, ends=False)
 
 
 def critical_value(level: object) -> float:
@@ -179,7 +177,7 @@ def _model_classes() -> dict[str, type[Model]]:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
             # dataclass(slots=True) builds the class anew; the first, undecorated one must not be found
-            if dataclasses.is_dataclass(kind) and "__slots__" in kind.__dict__:
+            if "__dataclass_fields__" in vars(kind) and "__slots__" in vars(kind):
                 found[kind.__name__] = kind
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _events, _frame
+from crmkit import _events, _frame, _options
 from crmkit.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
     from crmkit import _threads
     from crmkit._kernels import rfm as _k
 
-    if monetary not in ("total", "mean"):
-        raise OptionError.choice("monetary", monetary, ("total", "mean"))
+    _options.choice("monetary", monetary, ("total", "mean"))
     log = _events.as_log(log, **columns)
     log.require("time", "amount")
     orders, clock = log.orders, log.clock
@@ -134,7 +133,7 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
 
 
 def score(summary: Any, /, *, bins: int = 5, method: str = "quantile", thresholds: Mapping[str, Any] | None = None) -> Any:
-    """Score each customer from 1 to `bins` on recency, frequency and monetary value; high is good on all three.
+    r"""Score each customer from 1 to `bins` on recency, frequency and monetary value; high is good on all three.
 
     Parameters
     ----------
@@ -169,7 +168,7 @@ def score(summary: Any, /, *, bins: int = 5, method: str = "quantile", threshold
 
     Notes
     -----
-    The cut points :math:`q_1 \\le \\dots \\le q_{b-1}` are the quantiles at :math:`i/b` (linear interpolation, Hyndman and
+    The cut points :math:`q_1 \le \dots \le q_{b-1}` are the quantiles at :math:`i/b` (linear interpolation, Hyndman and
     Fan's type 7). Intervals are closed on the right: the score is one more than the number of cut points below the value, and
     for recency, where few days are good, `bins` less the number below. Equal values get equal scores; more is never scored
     lower. The scores do not depend on the unit of the amounts.
@@ -194,11 +193,8 @@ def score(summary: Any, /, *, bins: int = 5, method: str = "quantile", threshold
     cid          1  1  2  112
     dee          1  1  1  111
     """
-    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 2 <= bins <= 9:
-        msg = f"bins={bins!r} is not a whole number from 2 to 9"
-        raise OptionError(msg)
-    if method != "quantile":
-        raise OptionError.choice("method", method, ("quantile",))
+    bins = _options.whole("bins", bins, low=2, high=9)
+    _options.choice("method", method, ("quantile",))
     frame = _frame.read(summary)
     if len(frame) == 0:
         msg = "there are no customers to score: the frame has no rows"
@@ -206,9 +202,9 @@ def score(summary: Any, /, *, bins: int = 5, method: str = "quantile", threshold
     scores: dict[str, npt.NDArray[np.int64]] = {}
     for letter, measure in MEASURES.items():
         values = _frame.numbers(frame, measure, nonnegative=measure != "monetary")
-        cuts = _cuts(values, int(bins), measure, thresholds)
+        cuts = _cuts(values, bins, measure, thresholds)
         below = np.searchsorted(cuts, values, side="left")
-        scores[letter] = int(bins) - below if letter == "r" else below + 1
+        scores[letter] = bins - below if letter == "r" else below + 1
     digits = 100 * scores["r"] + 10 * scores["f"] + scores["m"]
     words = np.array([str(code) for code in range(1000)])
     return _frame.rows_like(frame, {**scores, "rfm": words[digits].tolist()}, used=tuple(MEASURES.values()))

@@ -48,9 +48,8 @@ class Labels:
 
     def as_index(self) -> pd.Index:
         """Show the ids as a pandas Index."""
-        if self.kind == "pandas":
-            return self.values
-        return pd.Index(self.values.to_pandas())
+        index: pd.Index[Any] = pd.Index(self.values if self.kind == "pandas" else self.values.to_pandas())
+        return index
 
     def codes_of(self, values: Any) -> Codes:
         """Return the code of every id in `values`, -1 for one that is not among the labels."""
@@ -87,8 +86,6 @@ class Labelled:
 
 def ids(frame: Any, column: Any, *, keyword: str | None = None, missing: str = "error") -> Ids:
     """Encode the ids in `column`; ``missing="drop"`` leaves code -1 where there is none."""
-    if missing not in ("error", "drop"):
-        raise OptionError.choice("missing", missing, ("error", "drop"))
     frame = read(frame)
     encoded = encode(frame.column(column, keyword=keyword), frame.kind, column)
     if missing == "error":
@@ -131,7 +128,7 @@ def _encode_pandas(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
         if isinstance(dtype, np.dtype):
             return _encode_integers(series.to_numpy(), NO_BOOLS)
         valid = series.notna().to_numpy(dtype=np.bool_)
-        return _encode_integers(series.to_numpy(dtype=dtype.numpy_dtype, na_value=0), valid)
+        return _encode_integers(series.to_numpy(dtype=np.dtype(str(dtype).lower()), na_value=0), valid)
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return _encode_floats(series, series.to_numpy(), column)
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
@@ -148,8 +145,9 @@ def _encode_polars(series: Any, column: Any) -> tuple[Codes, Rows]:
         physical = series.to_physical()
         return _encode_integers(physical.fill_null(0).to_numpy(), _valid_polars(series))
     if dtype.is_integer() or dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Duration):
-        physical = series.to_physical() if not dtype.is_integer() else series
-        return _encode_integers(physical.fill_null(0).to_numpy() if series.null_count() else physical.to_numpy(), _valid_polars(series))
+        physical = series if dtype.is_integer() else series.to_physical()
+        filled = physical.fill_null(0) if series.null_count() else physical
+        return _encode_integers(filled.to_numpy(), _valid_polars(series))
     if dtype.is_float():
         return _encode_floats(series.to_pandas(), series.to_numpy(), column)
     if dtype == pl.String:
@@ -180,16 +178,16 @@ def _encode_arrow(array: Any, column: Any) -> tuple[Codes, Rows]:
     return _encode_hashables(array.to_pandas(), column)
 
 
-def _encode_categories(codes: npt.NDArray[np.integer[Any]], n_categories: int) -> tuple[Codes, Rows]:
+def _encode_categories(category_codes: npt.NDArray[np.integer[Any]], n_categories: int) -> tuple[Codes, Rows]:
     """Use category codes as they are, closing the gaps that unused categories leave."""
     used = np.zeros(n_categories + 1, np.bool_)  # the last place takes code -1
-    used[codes] = True
+    used[category_codes] = True
     if used[:-1].all():
-        codes = codes.astype(np.int32, copy=False)
+        codes = category_codes.astype(np.int32, copy=False)
     else:
-        rank = np.cumsum(used, dtype=np.int32) - 1
+        rank = np.cumsum(used, dtype=np.int32) - np.int32(1)
         rank[-1] = -1
-        codes = rank[codes]
+        codes = rank[category_codes]
     return codes, _first_rows(codes, int(used[:-1].sum()))
 
 
@@ -207,7 +205,7 @@ def _encode_floats(series: pd.Series, values: npt.NDArray[np.floating[Any]], col
 
 
 def _encode_integers(values: npt.NDArray[Any], valid: Bools) -> tuple[Codes, Rows]:
-    """Number integers in ascending order: by a table over their range where it is short, else by hashing."""
+    """Encode integers in ascending order: by a table over their range where it is short, else by hashing."""
     if valid.size and valid.all():
         valid = NO_BOOLS
     if values.dtype == np.uint64:
@@ -236,16 +234,16 @@ def _encode_integers(values: npt.NDArray[Any], valid: Bools) -> tuple[Codes, Row
 
 
 def _encode_strings(array: Any) -> tuple[Codes, Rows]:
-    """Number strings in the order of their code points, from the bytes that Arrow keeps them in."""
+    """Encode strings in the order of their code points, from the bytes that Arrow keeps them in."""
     import pyarrow as pa
 
-    offset_type = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    offset_type = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
     _, offset_buffer, data_buffer = array.buffers()
     size = len(array)
     if size == 0:
         return np.empty(0, np.int32), np.empty(0, np.int64)
-    offsets = np.frombuffer(offset_buffer, offset_type, count=array.offset + size + 1)[array.offset :]
-    offsets = readonly(offsets.astype(np.int64))
+    raw_offsets = np.frombuffer(offset_buffer, offset_type, count=array.offset + size + 1)[array.offset :]
+    offsets: Rows = readonly(raw_offsets.astype(np.int64, copy=False))
     data = NO_BYTES if data_buffer is None else readonly(np.frombuffer(data_buffer, np.uint8))
     valid = readonly(_valid_arrow(array))
 
@@ -261,11 +259,11 @@ def _encode_strings(array: Any) -> tuple[Codes, Rows]:
 def _encode_hashables(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
     """Anything Python can hash, sorted where it sorts."""
     try:
-        codes, uniques = pd.factorize(series, use_na_sentinel=True)
+        long_codes, uniques = pd.factorize(series, use_na_sentinel=True)
     except TypeError as error:
         msg = f"column {column!r} holds values that cannot be ids ({error})"
         raise DataError(msg) from error
-    codes = codes.astype(np.int32)
+    codes: Codes = long_codes.astype(np.int32)
     firsts = _first_rows(codes, len(uniques))
     values = np.asarray(uniques, dtype=object) if series.dtype == object else uniques
     try:
@@ -284,7 +282,7 @@ def _encode_hashables(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
 def _encode_keys(
     keys: npt.NDArray[np.uint64], valid: Bools, offsets: Rows, data: npt.NDArray[np.uint8], codes: Codes
 ) -> tuple[Rows, Rows, int]:
-    """Number the distinct keys part by part; return their first rows, where each part starts among them, and the shift."""
+    """Count the distinct keys through, part by part; return their first rows, where each part starts among them, the shift."""
     parts = PARTS if keys.size > MANY else 1
     shift = 64 - (parts.bit_length() - 1)
     keys = readonly(keys)

@@ -94,7 +94,7 @@ def _pandas_column(values: Any) -> Any:
         taken = values.labels.take(values.codes)
         return taken.array if values.labels.kind == "pandas" else taken.to_pandas()
     if isinstance(values, Categories):
-        return pd.Categorical.from_codes(values.codes, categories=list(values.names), ordered=False)
+        return pd.Categorical.from_codes(values.codes, categories=pd.Index(list(values.names)), ordered=False)
     return values
 
 

@@ -58,7 +58,7 @@ def read(data: Any) -> Frame:
     return Frame(frame.to_native(), KINDS[frame.implementation])
 
 
-def as_pandas(column: Any, kind: str) -> pd.Series:
+def as_pandas(column: Any, kind: str) -> Any:
     """Show a native column as a pandas Series, Arrow-backed where that avoids a copy; its index means nothing."""
     if kind == "pandas":
         return column

@@ -34,7 +34,7 @@ class Clock:
 
     def stamp(self, ticks: int) -> pd.Timestamp:
         """Show a moment of the wall clock as a Timestamp in the zone."""
-        return pd.Timestamp(np.datetime64(int(ticks), self.unit))
+        return pd.Timestamp(np.int64(ticks).astype(f"datetime64[{self.unit}]"))
 
     def moment(self, value: Any, *, keyword: str = "the time") -> int:
         """Read `value` as a moment of the wall clock, in ticks; between two ticks, the later one."""
@@ -55,11 +55,11 @@ class Clock:
             msg = f"{keyword}={value!r} is a number; pass a date such as '2011-06-30' or a Timestamp"
             raise OptionError(msg)
         try:
-            stamp = pd.Timestamp(value)
+            stamp: Any = pd.Timestamp(value)
         except (ValueError, TypeError, OverflowError) as error:
             msg = f"{keyword}={value!r} is not a date or time"
             raise OptionError(msg) from error
-        if stamp is pd.NaT:
+        if pd.isna(stamp):
             msg = f"{keyword}={value!r} is not a date or time"
             raise OptionError(msg)
         if stamp.tzinfo is None:
@@ -118,11 +118,11 @@ def times(
 def duration_in_days(value: Any, *, keyword: str) -> float:
     """Read a duration string such as "52W", "90D" or "36h" as days; months and years have no fixed length and are refused."""
     try:
-        length = pd.Timedelta(value)
+        length: Any = pd.Timedelta(value)
     except ValueError as error:
         msg = f"{keyword}={value!r} is not a length of time such as '52W', '90D' or '36h'; months differ in length, so count days"
         raise OptionError(msg) from error
-    if length is pd.NaT:
+    if pd.isna(length):
         msg = f"{keyword}={value!r} is not a length of time"
         raise OptionError(msg)
     return float(length / pd.Timedelta(days=1))
@@ -136,7 +136,7 @@ def _unit_and_zone(dtype: Any) -> tuple[str, str | None]:
     return str(np.datetime_data(dtype)[0]), None
 
 
-def _as_datetimes(series: pd.Series, column: Any) -> pd.Series:
+def _as_datetimes(series: Any, column: Any) -> Any:
     """Turn dates, Python datetimes and ISO 8601 text into a datetime column; refuse what could be read in two ways."""
     dtype = series.dtype
     if isinstance(dtype, pd.ArrowDtype):
@@ -149,7 +149,7 @@ def _as_datetimes(series: pd.Series, column: Any) -> pd.Series:
         return series
     if isinstance(dtype, pd.CategoricalDtype):
         return _as_datetimes(series.astype(dtype.categories.dtype), column)
-    if pd.api.types.is_string_dtype(dtype) or dtype == object:
+    if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
         return _parse(series, column)
     msg = (
         f"column {column!r} holds {dtype}, not times; convert it first, such as pandas.to_datetime(column, unit='s')"
@@ -158,7 +158,7 @@ def _as_datetimes(series: pd.Series, column: Any) -> pd.Series:
     raise DataError(msg)
 
 
-def _parse(series: pd.Series, column: Any) -> pd.Series:
+def _parse(series: Any, column: Any) -> Any:
     values = series.astype(object)
     text = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=np.bool_, na_value=False)
     dates = values.map(lambda value: isinstance(value, (dt.date, np.datetime64)) or value is pd.NaT).to_numpy(dtype=np.bool_)
@@ -168,18 +168,17 @@ def _parse(series: pd.Series, column: Any) -> pd.Series:
         count, row = first_place(strange)
         msg = f"column {column!r}: {count:,} neither dates nor text, the first in row {row} (a {type(values.iloc[row]).__name__})"
         raise DataError(msg)
+    mixed = (
+        f"column {column!r} mixes time zones, or times with and without one;"
+        " convert it with pandas.to_datetime(column, utc=True).dt.tz_convert(your zone)"
+    )
+    if len({str(getattr(value, "tzinfo", None)) for value in values[dates & ~missing]}) > 1:
+        raise DataError(mixed)
     try:
         # day-first and month-first dates look alike; only ISO 8601 can be read in one way
         parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
     except (ValueError, TypeError) as error:
-        msg = (
-            f"column {column!r} mixes time zones, or times with and without one;"
-            " convert it with pandas.to_datetime(column, utc=True).dt.tz_convert(your zone)"
-        )
-        raise DataError(msg) from error
-    if parsed.dtype == object:
-        msg = f"column {column!r} mixes time zones; convert it with pandas.to_datetime(column, utc=True).dt.tz_convert(your zone)"
-        raise DataError(msg)
+        raise DataError(mixed) from error
     unread = parsed.isna().to_numpy() & ~missing
     if unread.any():
         count, row = first_place(unread)

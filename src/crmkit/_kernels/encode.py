@@ -7,16 +7,25 @@ key, so that every piece owns its keys, its table stays in the cache, and no loc
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from crmkit._jit import kernel
+
+Longs = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Keys = npt.NDArray[np.uint64]
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 
 NO_ROW = -1
 SHORT = 7  # bytes that fit into a key beside the length
 
 
 @kernel
-def mix(key):
+def mix(key: int | np.integer[Any]) -> np.uint64:
     """Spread the bits of a key (the finaliser of MurmurHash3): a bijection of 64-bit integers."""
     h = np.uint64(key)
     h ^= h >> np.uint64(33)
@@ -28,7 +37,7 @@ def mix(key):
 
 
 @kernel
-def integer_range(values, valid):
+def integer_range(values: Longs, valid: Bools) -> tuple[int, int, int]:
     """Smallest and largest of the values that are there, and how many are (`valid` may be empty: all are)."""
     lowest, highest, n = np.int64(np.iinfo(np.int64).max), np.int64(np.iinfo(np.int64).min), 0
     for i in range(values.size):
@@ -39,7 +48,7 @@ def integer_range(values, valid):
 
 
 @kernel
-def mark_present(values, valid, lowest, present):
+def mark_present(values: Longs, valid: Bools, lowest: int, present: Bytes) -> None:
     """Set ``present[value - lowest]`` for every value that is there."""
     for i in range(values.size):
         if valid.size == 0 or valid[i]:
@@ -47,21 +56,21 @@ def mark_present(values, valid, lowest, present):
 
 
 @kernel
-def look_up(values, valid, lowest, rank, codes):
+def look_up(values: Longs, valid: Bools, lowest: int, rank: Codes, codes: Codes) -> None:
     """Replace every value by its number, a missing one by -1."""
     for i in range(values.size):
         codes[i] = rank[values[i] - lowest] if valid.size == 0 or valid[i] else -1
 
 
 @kernel
-def mix_integers(values, start, stop, keys):
+def mix_integers(values: Longs, start: int, stop: int, keys: Keys) -> None:
     """Write the keys of the integers ``start:stop``."""
     for i in range(start, stop):
         keys[i] = mix(values[i])
 
 
 @kernel
-def hash_strings(offsets, data, valid, start, stop, keys):
+def hash_strings(offsets: Longs, data: Bytes, valid: Bools, start: int, stop: int, keys: Keys) -> None:
     """Write the keys of the strings ``start:stop``.
 
     Up to seven bytes, the bytes and the length make the key. Longer ones are hashed, with a bit set that no length has: a
@@ -92,7 +101,7 @@ def hash_strings(offsets, data, valid, start, stop, keys):
 
 
 @kernel
-def longer(values, n, wanted):
+def longer(values: npt.NDArray[Any], n: int, wanted: int) -> npt.NDArray[Any]:
     """Copy the first `n` of `values` into an array with room for at least `wanted`."""
     room = np.empty(max(wanted, 2 * values.size), values.dtype)
     room[:n] = values[:n]
@@ -100,7 +109,7 @@ def longer(values, n, wanted):
 
 
 @kernel
-def encode_part(keys, valid, offsets, data, part, shift, codes):
+def encode_part(keys: Keys, valid: Bools, offsets: Longs, data: Bytes, part: int, shift: int, codes: Codes) -> Longs:
     """Number the distinct keys of one part from 0 by first appearance; return the rows of their first appearance.
 
     A key belongs to the part that its leading bits name (`shift` = 64: there is one part). With `offsets`, keys are of
@@ -170,7 +179,16 @@ def encode_part(keys, valid, offsets, data, part, shift, codes):
 
 
 @kernel
-def recode(codes, keys, valid, shift, part_start, rank, start, stop):
+def recode(
+    codes: Codes,
+    keys: Keys,
+    valid: Bools,
+    shift: int,
+    part_start: Longs,
+    rank: Codes,
+    start: int,
+    stop: int,
+) -> None:
     """Turn part-wise numbers into ranks over all parts, in place; missing rows become -1."""
     for i in range(start, stop):
         if valid.size and not valid[i]:
@@ -181,7 +199,7 @@ def recode(codes, keys, valid, shift, part_start, rank, start, stop):
 
 
 @kernel
-def common_prefix(offsets, data, rows):
+def common_prefix(offsets: Longs, data: Bytes, rows: Longs) -> int:
     """Length in bytes of the prefix that all strings at `rows` share."""
     first = offsets[rows[0]]
     shared = offsets[rows[0] + 1] - first
@@ -196,7 +214,7 @@ def common_prefix(offsets, data, rows):
 
 
 @kernel
-def eight_bytes(offsets, data, rows, depth):
+def eight_bytes(offsets: Longs, data: Bytes, rows: Longs, depth: int) -> Keys:
     """Bytes `depth` to `depth + 8` of the strings at `rows` as sortable integers, zero behind the end."""
     keys = np.empty(rows.size, np.uint64)
     for k in range(rows.size):
@@ -209,7 +227,7 @@ def eight_bytes(offsets, data, rows, depth):
 
 
 @kernel
-def first_rows(codes, rows):
+def first_rows(codes: Codes, rows: Longs) -> None:
     """Write the first row of every code."""
     rows[:] = NO_ROW
     for i in range(codes.size):

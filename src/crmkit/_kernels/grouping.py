@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from crmkit._jit import kernel
+
+Longs = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
 
 SMALL = 24  # below this, insertion beats merging
 
 
 @kernel
-def count_codes(codes, n_labels):
+def count_codes(codes: Codes, n_labels: int) -> Longs:
     """Offsets of each label's rows once they are grouped; rows with code -1 belong to no label."""
     start = np.zeros(n_labels + 1, np.int64)
     for i in range(codes.size):
@@ -22,7 +28,7 @@ def count_codes(codes, n_labels):
 
 
 @kernel
-def place_rows(codes, start, first_label, last_label, rows):
+def place_rows(codes: Codes, start: Longs, first_label: int, last_label: int, rows: Codes) -> None:
     """Write the row numbers of the labels ``first_label:last_label`` into their slots, in row order."""
     cursor = start[first_label:last_label].copy()
     for i in range(codes.size):
@@ -33,14 +39,14 @@ def place_rows(codes, start, first_label, last_label, rows):
 
 
 @kernel
-def gather(values, rows, start, stop, out):
+def gather(values: npt.NDArray[Any], rows: Codes, start: int, stop: int, out: npt.NDArray[Any]) -> None:
     """``out[start:stop] = values[rows[start:stop]]``."""
     for k in range(start, stop):
         out[k] = values[rows[k]]
 
 
 @kernel
-def sort_groups(time, rows, start, first_label, last_label):
+def sort_groups(time: Longs, rows: Codes, start: Longs, first_label: int, last_label: int) -> None:
     """Sort each label's slice of `time` (and `rows` along) ascending; equal times keep their order."""
     for label in range(first_label, last_label):
         begin, end = start[label], start[label + 1]
@@ -65,7 +71,7 @@ def sort_groups(time, rows, start, first_label, last_label):
 
 
 @kernel
-def is_ascending(values):
+def is_ascending(values: Longs) -> bool:
     """Whether values never fall from one row to the next."""
     for i in range(1, values.size):
         if values[i - 1] > values[i]:

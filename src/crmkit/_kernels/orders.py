@@ -6,15 +6,20 @@ Lines are grouped by customer and ascend in time within each. A line with a nega
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from crmkit._jit import kernel
+
+Longs = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
 
 NONE = -1
 ROUNDING = 1e-9  # share of an order below which what a refund leaves is a rounding error
 
 
 @kernel
-def count_moments(start, instant):
+def count_moments(start: Longs, instant: Longs) -> int:
     """Number of distinct (customer, moment) pairs."""
     n = 0
     for customer in range(start.size - 1):
@@ -25,7 +30,14 @@ def count_moments(start, instant):
 
 
 @kernel
-def orders_by_moment(start, instant, amount, order_of, order_start, first_line):
+def orders_by_moment(
+    start: Longs,
+    instant: Longs,
+    amount: Floats,
+    order_of: Codes,
+    order_start: Longs,
+    first_line: Codes,
+) -> int:
     """Make one order of the lines of a customer at one moment; a moment with refunds only is none.
 
     `amount` may be empty: then no line is a refund. Returns the number of orders.
@@ -51,7 +63,15 @@ def orders_by_moment(start, instant, amount, order_of, order_start, first_line):
 
 
 @kernel
-def orders_by_code(start, amount, code, n_codes, order_of, order_start, first_line):
+def orders_by_code(
+    start: Longs,
+    amount: Floats,
+    code: Codes,
+    n_codes: int,
+    order_of: Codes,
+    order_start: Longs,
+    first_line: Codes,
+) -> tuple[int, int]:
     """Make one order of the lines of a customer with one order code, dated by its first purchase line.
 
     Returns the number of orders and the number of codes that more than one customer uses (their orders stay apart).
@@ -81,7 +101,7 @@ def orders_by_code(start, amount, code, n_codes, order_of, order_start, first_li
 
 
 @kernel
-def total_orders(amount, order_of, total):
+def total_orders(amount: Floats, order_of: Codes, total: Floats) -> None:
     """Add up the purchase lines of each order."""
     for i in range(amount.size):
         if amount[i] >= 0:
@@ -89,7 +109,17 @@ def total_orders(amount, order_of, total):
 
 
 @kernel
-def subtract_refunds(start, order_start, instant, first_line, amount, order_of, named, total, net):
+def subtract_refunds(
+    start: Longs,
+    order_start: Longs,
+    instant: Longs,
+    first_line: Codes,
+    amount: Floats,
+    order_of: Codes,
+    named: bool,
+    total: Floats,
+    net: Floats,
+) -> tuple[int, float]:
     """Take refunds, in time order, off `net`; return the refund lines that found too little to take from, and by how much.
 
     A refund comes off its own order first. With `named` orders it stops there: the refund says which order it is about.
@@ -130,7 +160,15 @@ def subtract_refunds(start, order_start, instant, first_line, amount, order_of, 
 
 
 @kernel
-def drop_refunded(order_start, total, net, amount, order_of, kept_start, kept):
+def drop_refunded(
+    order_start: Longs,
+    total: Floats,
+    net: Floats,
+    amount: Floats,
+    order_of: Codes,
+    kept_start: Longs,
+    kept: Codes,
+) -> tuple[int, int]:
     """List the orders that refunds have not used up, renumber them in `order_of`; refund lines belong to no order.
 
     Returns the number of kept orders and the number refunded in full. An order that cost nothing was not refunded.
@@ -154,7 +192,7 @@ def drop_refunded(order_start, total, net, amount, order_of, kept_start, kept):
 
 
 @kernel
-def sort_moments_by_code(start, instant, code, rows):
+def sort_moments_by_code(start: Longs, instant: Longs, code: Codes, rows: Codes) -> None:
     """Within each customer, order the lines of one moment by order code, so that their order in the file does not matter."""
     for customer in range(start.size - 1):
         i, end = start[customer], start[customer + 1]

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from crmkit._jit import kernel
+
+Longs = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @kernel
-def summarize(start, time, amount, ticks_per_day, last_day, first_customer, last_customer, recency, frequency, total):
+def summarize(
+    start: Longs,
+    time: Longs,
+    amount: Floats,
+    ticks_per_day: int,
+    last_day: int,
+    first_customer: int,
+    last_customer: int,
+    recency: Longs,
+    frequency: Longs,
+    total: Floats,
+) -> None:
     """Days since the last order, number of orders and their sum, of the orders on or before day `last_day`.
 
     Days are whole days of the wall clock since 1970. A customer without an order by then gets frequency 0.

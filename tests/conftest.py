@@ -1,0 +1,55 @@
+"""What several test files share: where the real data are, frames of every kind."""
+
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+# brute-force twins of the kernels: `import naive.events`
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def data_file():
+    """Path of a real data set, or a skip that says where it was looked for."""
+    folder = Path(os.environ.get("CRMKIT_DATA", Path(__file__).parent.parent / ".." / "shared" / "data"))
+
+    def find(name):
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"{name} is not in {folder}; set CRMKIT_DATA to the folder that holds it")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def wheel_file():
+    """Path of a data file that an installed package ships, found without importing the package."""
+
+    def find(package, name):
+        for file in importlib.metadata.files(package):
+            if file.name == name:
+                return Path(str(file.locate()))
+        raise FileNotFoundError(name)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def cdnow_sample(wheel_file):
+    """The 1/10 sample of CDNOW that the literature uses: customer_id, timestamp, amount."""
+    raw = pd.read_csv(
+        wheel_file("lifetimes", "CDNOW_sample.txt"), sep=r"\s+", header=None, names=["customer_id", "sample_id", "date", "cds", "amount"]
+    )
+    return raw.assign(timestamp=pd.to_datetime(raw["date"].astype(str), format="%Y%m%d"))[["customer_id", "timestamp", "amount"]]
+
+
+@pytest.fixture(scope="session")
+def cdnow_master(wheel_file):
+    """All of CDNOW: 23,570 customers, 69,659 transactions."""
+    raw = pd.read_csv(wheel_file("lifetimes", "CDNOW_master.txt"), sep=r"\s+", header=0, names=["customer_id", "date", "cds", "amount"])
+    return raw.assign(timestamp=pd.to_datetime(raw["date"].astype(str), format="%Y%m%d"))[["customer_id", "timestamp", "amount"]]

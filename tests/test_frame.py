@@ -1,0 +1,309 @@
+"""The edge: every type of column becomes the right array, or a named error with its place."""
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from crmkit import _frame
+from crmkit.errors import ColumnError, DataError, OptionError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ARROW = pd.ArrowDtype(pa.string())
+texts = st.lists(st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["", "a\x00", "a", "customer-0001", "customer-0002"])), max_size=40)
+
+
+def check_codes(values, encoded, missing):
+    """Codes number the sorted distinct values; -1 stands for missing."""
+    distinct = sorted({value for value, gone in zip(values, missing, strict=True) if not gone})
+    expected = [-1 if gone else distinct.index(value) for value, gone in zip(values, missing, strict=True)]
+    assert encoded.codes.tolist() == expected
+    assert encoded.codes.dtype == np.int32
+    assert [str(label) for label in encoded.labels.as_index()] == [str(value) for value in distinct]
+
+
+@given(texts)
+@settings(max_examples=200, deadline=None)
+def test_strings_are_numbered_in_code_point_order(values):
+    gone = [value is None for value in values]
+    for column in (
+        pd.Series(values, dtype=ARROW),
+        pd.Series(values, dtype="string[pyarrow]"),
+        pd.Series(values, dtype=object),
+        pd.Series(pd.array(values, dtype="string[python]")),
+    ):
+        check_codes(values, _frame.ids(pd.DataFrame({"id": column}), "id", missing="drop"), gone)
+    check_codes(values, _frame.ids(pl.DataFrame({"id": pl.Series(values, dtype=pl.String)}), "id", missing="drop"), gone)
+    check_codes(values, _frame.ids(pa.table({"id": pa.array(values, pa.string())}).slice(0), "id", missing="drop"), gone)
+    chunked = pa.chunked_array([pa.array(values[:3], pa.large_string()), pa.array(values[3:], pa.large_string())])
+    check_codes(values, _frame.ids(pa.table({"id": chunked}), "id", missing="drop"), gone)
+
+
+@given(st.lists(st.one_of(st.integers(-3, 9), st.integers(-(2**63), 2**63 - 1)), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_integers_are_numbered_in_order_near_and_far(values):
+    gone = [False] * len(values)
+    check_codes(values, _frame.ids(pd.DataFrame({"id": pd.Series(values, dtype="int64")}), "id"), gone)
+    check_codes(values, _frame.ids(pl.DataFrame({"id": pl.Series(values, dtype=pl.Int64)}), "id"), gone)
+    nullable = pd.Series([*values, None], dtype="Int64")
+    check_codes([*values, None], _frame.ids(pd.DataFrame({"id": nullable}), "id", missing="drop"), [*gone, True])
+
+
+def test_a_slice_of_an_arrow_column_is_read_where_it_starts():
+    column = pa.array(["zz", "b", "a", "b", None]).slice(1)
+    check_codes(["b", "a", "b", None], _frame.ids(pa.table({"id": column}), "id", missing="drop"), [False] * 3 + [True])
+
+
+def test_strings_that_share_long_prefixes_are_sorted_to_the_end():
+    values = [f"{'x' * 30}{n:03d}" for n in (5, 2, 9)] + ["x" * 30, "x" * 30 + "\x00", "x" * 38 + "a", "x" * 38 + "b", "x" * 46]
+    check_codes(values, _frame.ids(pd.DataFrame({"id": pd.Series(values, dtype=ARROW)}), "id"), [False] * len(values))
+
+
+def test_many_keys_share_the_tables_out():
+    rng = np.random.default_rng(3)
+    far = rng.integers(-(2**62), 2**62, 30_000)[rng.integers(0, 30_000, 150_000)]
+    encoded = _frame.ids(pd.DataFrame({"id": far}), "id")
+    labels, codes = np.unique(far, return_inverse=True)
+    np.testing.assert_array_equal(encoded.codes, codes)
+    np.testing.assert_array_equal(encoded.labels.values, labels)
+    names = pd.Series([f"person{n}@example.org" for n in far], dtype=ARROW)
+    encoded = _frame.ids(pd.DataFrame({"id": names}), "id")
+    labels, codes = np.unique(names.to_numpy(dtype=str), return_inverse=True)
+    np.testing.assert_array_equal(encoded.codes, codes)
+    assert list(encoded.labels.values) == list(labels)
+
+
+def test_ids_that_a_missing_value_made_floats_are_integers():
+    encoded = _frame.ids(pd.DataFrame({"id": [17850.0, np.nan, 3.0]}), "id", missing="drop")
+    assert encoded.codes.tolist() == [1, -1, 0]
+    assert encoded.labels.values.dtype == float
+    with pytest.raises(DataError, match="1 infinite"):
+        _frame.ids(pd.DataFrame({"id": [1.0, np.inf]}), "id")
+
+
+def test_category_codes_are_used_as_they_are():
+    categories = pd.Categorical(["u", "v", "u", None], categories=["w", "v", "z", "u"])
+    encoded = _frame.ids(pd.DataFrame({"id": categories}), "id", missing="drop")
+    assert encoded.codes.tolist() == [1, 0, 1, -1]
+    assert list(encoded.labels.values) == ["v", "u"]
+    assert encoded.labels.values.dtype == categories.dtype
+    enum = pl.DataFrame({"id": pl.Series(["u", "v", "u"], dtype=pl.Enum(["w", "v", "z", "u"]))})
+    assert _frame.ids(enum, "id").codes.tolist() == [1, 0, 1]
+    dictionary = pa.table({"id": pa.array(["u", None, "v"]).dictionary_encode()})
+    assert _frame.ids(dictionary, "id", missing="drop").codes.tolist() == [0, -1, 1]
+
+
+def test_values_that_cannot_be_ids_are_refused():
+    with pytest.raises(DataError, match="cannot be ids"):
+        _frame.ids(pd.DataFrame({"id": [[1], [2]]}), "id")
+
+
+@pytest.mark.parametrize("ids", [["b", "a", "c"], [30, 10, 20], [(1, "x"), (0, "y"), (2, "z")]], ids=["text", "whole", "tuples"])
+def test_codes_of_finds_known_ids_and_says_which_are_not(ids):
+    column = pd.Series(np.empty(3, dtype=object)) if isinstance(ids[0], tuple) else pd.Series(ids)
+    column[:] = ids
+    labels = _frame.ids(pd.DataFrame({"id": column}), "id").labels
+    unknown = {str: "?", int: 99, tuple: (9, "?")}[type(ids[0])]
+    assert labels.codes_of([ids[1], unknown, ids[0]]).tolist() == [0, -1, sorted(ids).index(ids[0])]
+    with pytest.raises(OptionError, match="list"):
+        labels.codes_of("b")
+
+
+def test_codes_of_reads_categories_and_native_columns():
+    labels = _frame.ids(pd.DataFrame({"id": pd.Categorical(["b", "a"])}), "id").labels
+    assert labels.codes_of(pd.Index(pd.Categorical(["a", "x"]))).tolist() == [0, -1]
+    assert labels.codes_of(pl.Series(["b", "q"])).tolist() == [1, -1]
+
+
+# ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([1.0, 2.0]),
+        pd.Series([1, 2], dtype="int8"),
+        pd.Series([1, 2], dtype="Int64"),
+        pd.Series([1, 2], dtype="Float32"),
+        pd.Series([1.0, 2.0], dtype=pd.ArrowDtype(pa.float64())),
+        pd.Series([Decimal(1), Decimal(2)]),
+        pd.Series([Decimal(1), Decimal(2)], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
+        pd.Series([1, 2.0], dtype=object),
+        pd.Series(pd.Categorical([1, 2])),
+    ],
+    ids=["float", "int8", "Int64", "Float32", "arrow", "decimal", "arrow_decimal", "object", "category"],
+)
+def test_numbers_come_as_one_layout(column):
+    values = _frame.numbers(pd.DataFrame({"x": column}), "x")
+    assert values.tolist() == [1.0, 2.0]
+    assert values.dtype == np.float64
+    assert values.flags.c_contiguous
+    assert not values.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("column", "options", "message"),
+    [
+        ([1.0, np.nan, np.nan], {}, r"'x': 2 missing, the first in row 1"),
+        ([1.0, np.inf], {}, r"'x': 1 infinite, the first in row 1 \(inf\)"),
+        ([0.0, -2.0], {"nonnegative": True}, r"'x': 1 negative, the first in row 1 \(-2\)"),
+        ([0.0, 2.0], {"positive": True}, r"'x': 1 not positive, the first in row 0 \(0\)"),
+        ([1.0, 1.5], {"whole": True}, r"'x': 1 not whole, the first in row 1 \(1.5\)"),
+        (["1", "2"], {}, r"'x' holds .*not numbers"),
+        ([1, "2", None], {}, r"'x': 1 not numbers, the first in row 1 \(a str\)"),
+        ([True, False], {}, r"'x' holds bool, not numbers"),
+        ([1j, 2j], {}, r"'x' holds complex128, not numbers"),
+        (pd.Series([1, None], dtype="Int64"), {}, r"'x': 1 missing, the first in row 1"),
+        (pd.Categorical([1, None]), {}, r"'x': 1 missing"),
+        (pd.to_datetime(["2024-01-01"]), {}, r"'x' holds datetime64"),
+    ],
+    ids=["nan", "inf", "negative", "zero", "fraction", "text", "mixed", "bool", "complex", "NA", "category_gap", "date"],
+)
+def test_what_is_no_usable_number_is_refused_with_its_place(column, options, message):
+    with pytest.raises(DataError, match=message):
+        _frame.numbers(pd.DataFrame({"x": column}), "x", **options)
+
+
+def test_ignored_rows_may_hold_anything():
+    values = _frame.numbers(pd.DataFrame({"x": [1.0, np.nan]}), "x", ignore=np.array([False, True]))
+    assert values.tolist() == [1.0, 0.0]
+
+
+def test_flags():
+    frame = pd.DataFrame({"b": [True, False], "n": [1, 0], "bad": [0, 2]})
+    assert _frame.flags(frame, "b").tolist() == _frame.flags(frame, "n").tolist() == [True, False]
+    with pytest.raises(DataError, match="1 neither 0 nor 1, the first in row 1"):
+        _frame.flags(frame, "bad")
+
+
+def test_columns_are_found_once():
+    frame = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["amount", "twice", "twice"])
+    with pytest.raises(ColumnError, match=r"no column 'amuont'.*Did you mean 'amount'\?.*amount="):
+        _frame.numbers(frame, "amuont", keyword="amount")
+    with pytest.raises(ColumnError, match="2 times"):
+        _frame.numbers(frame, "twice")
+    with pytest.raises(KeyError):
+        _frame.numbers(frame, None, keyword="amount")
+
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+STAMPS = pd.to_datetime(["2024-01-01 10:00", "2024-07-01 10:00"])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(STAMPS.as_unit("s")),
+        pd.Series(STAMPS.as_unit("ns")),
+        pd.Series(STAMPS).astype(pd.ArrowDtype(pa.timestamp("us"))),
+        pd.Series(["2024-01-01 10:00", "2024-07-01T10:00:00"]),
+        pd.Series([dt.datetime(2024, 1, 1, 10), dt.datetime(2024, 7, 1, 10)], dtype=object),
+        pd.Series(pd.Categorical(STAMPS)),
+        pd.Series(STAMPS).tolist(),
+    ],
+    ids=["s", "ns", "arrow", "iso_text", "objects", "category", "list"],
+)
+def test_moments_of_every_storage(column):
+    times = _frame.times(pd.DataFrame({"t": column}), "t")
+    assert [times.clock.stamp(ticks) for ticks in times.wall] == list(STAMPS)
+    assert times.wall is times.instant
+    assert not times.wall.flags.writeable
+
+
+def test_dates_of_every_storage():
+    for column in (
+        pd.Series([dt.date(1969, 12, 31)]),
+        pd.Series([dt.date(1969, 12, 31)], dtype=pd.ArrowDtype(pa.date32())),
+        pd.Series(["1969-12-31"]),
+    ):
+        times = _frame.times(pd.DataFrame({"t": column}), "t")
+        assert times.wall[0] // times.clock.ticks_per_day == -1
+    assert _frame.times(pl.DataFrame({"t": [dt.date(1969, 12, 31)]}), "t").wall[0] < 0
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow", "polars", "pyarrow"])
+def test_zones_keep_the_wall_clock_and_the_instant(kind):
+    aware = pd.Series(STAMPS.tz_localize("Europe/Paris"))
+    frame = {
+        "pandas": lambda: pd.DataFrame({"t": aware}),
+        "arrow": lambda: pd.DataFrame({"t": aware.astype(pd.ArrowDtype(pa.timestamp("us", "Europe/Paris")))}),
+        "polars": lambda: pl.DataFrame({"t": pl.Series(list(STAMPS)).dt.replace_time_zone("Europe/Paris")}),
+        "pyarrow": lambda: pa.table({"t": pa.array(aware)}),
+    }[kind]()
+    times = _frame.times(frame, "t")
+    assert [times.clock.stamp(ticks) for ticks in times.wall] == list(STAMPS)
+    assert ((times.wall - times.instant) * 24 // times.clock.ticks_per_day).tolist() == [1, 2]
+    assert times.clock.zone == "Europe/Paris"
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pd.Series([*STAMPS, pd.NaT]), r"'t': 1 missing times, the first in row 2"),
+        (pd.Series(["2024-01-01", "01/02/2024"]), r"'t': 1 not dates in ISO 8601.*row 1 \('01/02/2024'\)"),
+        (pd.Series([20240101]), r"'t' holds int64, not times.*%Y%m%d"),
+        (pd.Series([1.5, "x"], dtype=object), r"'t': 1 neither dates nor text, the first in row 0 \(a float\)"),
+        (pd.Series(["2024-01-01T00:00+01:00", "2024-01-01T00:00+02:00"]), r"'t' mixes time zones"),
+        (pd.Series([pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="Asia/Tokyo")], dtype=object), "mixes time zones"),
+        (pd.Series([pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-01", tz="Asia/Tokyo")], dtype=object), "mixes time zones"),
+    ],
+    ids=["NaT", "slashes", "integers", "floats", "offsets", "zones", "half_aware"],
+)
+def test_what_is_no_usable_time_is_refused_with_its_place(column, message):
+    with pytest.raises(DataError, match=message):
+        _frame.times(pd.DataFrame({"t": column}), "t")
+
+
+def test_durations():
+    assert _frame.duration_in_days("52W", keyword="horizon") == 364
+    assert _frame.duration_in_days("36h", keyword="horizon") == 1.5
+    for bad in ("3M", "a while", None):
+        with pytest.raises(OptionError, match="horizon="):
+            _frame.duration_in_days(bad, keyword="horizon")
+
+
+# ── text and results ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_text_treats_blanks_as_missing_and_never_shows_itself():
+    text = _frame.text(pd.DataFrame({"name": ["Ann", " ", None, "", "Ann"]}), "name")
+    assert [text.values[code] if code >= 0 else None for code in text.codes] == ["Ann", None, None, None, "Ann"]
+    assert "Ann" not in repr(text)
+    postcode = _frame.text(pd.DataFrame({"p": [2000.0, np.nan]}), "p")
+    assert postcode.values == ("2000",)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_results_are_frames_of_the_kind_that_came(kind):
+    frame = {
+        "pandas": pd.DataFrame({"id": ["b", "a"], "x": [1.0, 2.0]}, index=[7, 7]),
+        "polars": pl.DataFrame({"id": ["b", "a"], "x": [1.0, 2.0]}),
+        "pyarrow": pa.table({"id": ["b", "a"], "x": [1.0, 2.0]}),
+    }[kind]
+    ids = _frame.ids(frame, "id")
+    same_rows = _frame.rows_like(frame, {"y": np.array([3, 4])})
+    one = _frame.series_like(frame, "s", _frame.Categories(np.array([1, 0]), ["low", "high"]))
+    per_id = _frame.per_label(ids.labels, np.array([0, 1]), {"n": np.array([5, 6])}, name="id", attrs={"as_of": "x"})
+    long = _frame.table({"id": _frame.Labelled(ids.labels, np.array([1, 1, 0])), "k": np.arange(3)}, kind=kind)
+    if kind == "pandas":
+        assert same_rows.index.tolist() == [7, 7]
+        assert one.tolist() == ["high", "low"]
+        assert one.index.tolist() == [7, 7]
+        assert per_id.index.tolist() == ["a", "b"]
+        assert per_id.attrs == {"as_of": "x"}
+        assert long["id"].tolist() == ["b", "b", "a"]
+    else:
+        names, columns = ("column_names", "to_pylist") if kind == "pyarrow" else ("columns", "to_list")
+        assert list(getattr(same_rows, names)) == ["id", "y"]
+        assert [str(v) for v in getattr(one["s"], columns)()] == ["high", "low"]
+        assert getattr(per_id["id"], columns)() == ["a", "b"]
+        assert getattr(long["id"], columns)() == ["b", "b", "a"]
+        without_id = _frame.rows_like(frame, {"y": np.array([3, 4])}, used=("id",))
+        assert list(getattr(without_id, names)) == ["y"]
+    assert _frame.is_frame(frame)
+    assert not _frame.is_frame([1])
