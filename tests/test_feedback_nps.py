@@ -1,5 +1,6 @@
 """The Net Promoter Score against published values, its definition, and all samples there can be."""
 
+import naive.nps as naive
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +9,6 @@ from hypothesis import strategies as st
 
 from crmkit.errors import ColumnError, DataError, OptionError
 from crmkit.feedback import nps
-from naive import nps as naive
 
 PSEUDO = (0.75, 1.5, 0.75)
 

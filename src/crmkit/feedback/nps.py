@@ -105,8 +105,8 @@ def nps(
     classes = CLASS[_checked(answers, score)]
     if by is None:
         counts = np.bincount(classes, minlength=3)
-        numbers = (float(number[0]) for number in _interval(counts.reshape(1, 3), level, method))
-        return Estimate(*numbers, n=int(counts.sum()), level=level, method=method)
+        value, low, high, se = _interval(counts.reshape(1, 3), level, method)
+        return Estimate(float(value[0]), float(low[0]), float(high[0]), float(se[0]), answers.size, level, method)
 
     groups = _frame.ids(frame, by, keyword="by", missing="drop")
     if (groups.codes < 0).any():
