@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from crmkit import _events, _frame
 from crmkit._kernels import sparse as _k
-from crmkit.errors import DataError, OptionError
+from crmkit.errors import DataError, LimitError, OptionError
 
 __all__ = ["Interactions", "Rows", "interactions"]
 
 SMALLEST = float(np.finfo(np.float32).tiny)
-FAR = 100.0
+FAR = 100.0  # halvings that single precision can take back
+MOST_ROWS = 500_000_000
 
 
 def interactions(
@@ -260,3 +261,10 @@ def nonnegative(given: object, keyword: str) -> float:
         msg = f"{keyword}={given!r} is not a finite number of zero or more"
         raise OptionError(msg)
     return float(given)
+
+
+def within_limit(n: int, each: int, what: str, cure: str) -> None:
+    """Refuse results of more rows than a machine of today holds."""
+    if n * each > MOST_ROWS:
+        msg = f"{n:,} {what.format(each)} are {n * each:,} rows, the limit is {MOST_ROWS:,}; {cure}"
+        raise LimitError(msg)

@@ -12,7 +12,7 @@ from crmkit import _threads
 from crmkit._kernels import item_knn as _k
 from crmkit._kernels import sparse as _sparse
 from crmkit.errors import OptionError
-from crmkit.recommend.interactions import Interactions, Rows, checked, nonnegative, whole_number
+from crmkit.recommend.interactions import Interactions, Rows, checked, nonnegative, whole_number, within_limit
 
 __all__ = ["ItemKnn", "fit_item_knn"]
 
@@ -54,6 +54,8 @@ def fit_item_knn(
     ------
     OptionError
         An argument is outside what is accepted, or `interactions` is no result of `recommend.interactions`.
+    LimitError
+        `k` times the items are more than 500 million neighbours.
 
     Notes
     -----
@@ -94,6 +96,7 @@ def fit_item_knn(
     damping = nonnegative(shrinkage, "shrinkage")
     n_items = len(seen.items)
     kept = min(whole_number(k, "k"), max(n_items - 1, 1))
+    within_limit(n_items, kept, "items with up to {} neighbours", "lower k")
     items, customers = seen.by_item, seen.by_customer
     squares = _sparse.squared_norms(items.start, items.value)
     squares.flags.writeable = False

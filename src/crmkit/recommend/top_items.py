@@ -14,7 +14,7 @@ from crmkit import _events, _frame, _threads
 from crmkit._kernels import item_knn as _k
 from crmkit._kernels import sparse as _sparse
 from crmkit.errors import DataError, OptionError
-from crmkit.recommend.interactions import Interactions, Rows, from_log, whole_number
+from crmkit.recommend.interactions import Interactions, Rows, from_log, whole_number, within_limit
 
 __all__ = ["top_items"]
 
@@ -81,6 +81,8 @@ def top_items(
         An id in `customers` is missing or there twice, or ids are text where the model knows numbers or the reverse.
     OptionError
         An argument is outside what is accepted.
+    LimitError
+        `k` times the customers are more than 500 million rows.
 
     Notes
     -----
@@ -109,6 +111,7 @@ def top_items(
     k = min(whole_number(k, "k"), len(seen.items))
     past = None if history is None else folded_in(history, seen)
     who, row, rows, bought = asked(customers, seen, past)
+    within_limit(row.size, k, "customers with up to {} items", "lower k, or ask for some customers at a time")
     nothing = Rows(np.zeros(len(rows) + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
     excluded = bought if exclude == "bought" else nothing
 
