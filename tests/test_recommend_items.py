@@ -18,6 +18,7 @@ import crmkit as crm
 from crmkit import recommend
 from crmkit.errors import ColumnError, DataError, LimitError, OptionError
 
+ASKED = ["list", "numpy", "index", "series", "polars", "arrow", "iterator"]
 BASKETS = {"customer": "basket", "item": "item", "time": None, "amount": None}
 
 # the first example waits for the compiler
@@ -492,9 +493,9 @@ def test_ids_of_several_types_are_ids_too():
     assert set(recommend.top_items(model, ["three"])["source"]) == {"popularity"}
 
 
-@pytest.mark.parametrize("asked", [list, np.array, pd.Index, pd.Series, pl.Series, pa.array, iter], ids=str)
+@pytest.mark.parametrize("asked", [list, np.array, pd.Index, pd.Series, pl.Series, pa.array, iter], ids=ASKED)
 @pytest.mark.parametrize("given", [lambda f: f, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"])
-@pytest.mark.parametrize("ids", [int, str])
+@pytest.mark.parametrize("ids", [int, str], ids=["numbers", "text"])
 def test_customers_may_be_asked_for_in_any_column(ids, given, asked):
     frame = simulated()
     frame["basket"] = frame["basket"].map(ids)

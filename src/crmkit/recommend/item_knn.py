@@ -141,6 +141,8 @@ class ItemKnn:
         Number of shared customers at which a similarity counts half.
     neighbours : Rows
         Neighbours of each item with their similarities, nearest first.
+    SOURCE : str
+        What the column source of `recommend.top_items` calls it.
     """
 
     SOURCE: ClassVar[str] = "item_knn"
