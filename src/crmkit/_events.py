@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from crmkit import _frame, _options, _threads
 from crmkit._frame import Clock, Labels, readonly
@@ -46,10 +45,10 @@ class ColumnNames(TypedDict, total=False):
 
 
 class Span(NamedTuple):
-    """First and last event of a log, on the wall clock of its zone."""
+    """First and last event of a log, as pandas Timestamps in its zone."""
 
-    start: pd.Timestamp
-    end: pd.Timestamp
+    start: Any
+    end: Any
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +115,8 @@ class EventLog:
     def span(self) -> Span:
         """The first and the last event, refunds included."""
         self.require("time")
-        return Span(self._stamp(self.lines.time.min()), self._stamp(self.lines.time.max()))
+        first, last = int(self.lines.instant.argmin()), int(self.lines.instant.argmax())
+        return Span(self.clock.in_zone(self.lines.instant[first]), self.clock.in_zone(self.lines.instant[last]))
 
     def until(self, when: Any) -> EventLog:
         """Return the log as it was known just before `when`: events at that moment or later do not exist yet.
@@ -159,18 +159,12 @@ class EventLog:
     def __repr__(self) -> str:
         purchases = self.orders.time.size
         if self.columns.get("time") is not None:
-            span = f", {self.span.start} to {self.span.end}{f' {self.clock.zone}' if self.clock.zone else ''}"
+            span = f", {self.span.start} to {self.span.end}"
         else:
             span = ""
         lines = [f"EventLog: {len(self):,} events, {purchases:,} purchases, {self.n_customers:,} customers{span}"]
         lines += [f"  {reason}: {count:,.10g}" for reason, count in self.dropped.items()]
         return "\n".join(lines)
-
-    def _stamp(self, ticks: int) -> pd.Timestamp:
-        stamp = self.clock.stamp(ticks)
-        if self.clock.zone is None:
-            return stamp
-        return stamp.tz_localize(self.clock.zone, ambiguous=True, nonexistent="shift_forward")
 
     def _select(self, keep: npt.NDArray[np.bool_], words: str) -> EventLog:
         if not keep.any():
@@ -261,8 +255,7 @@ def events(
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> import crmkit as crm
+    >>>     >>> import crmkit as crm
     >>> orders = pd.DataFrame(
     ...     {
     ...         "customer_id": ["ann", "bob", "ann", "bob"],

@@ -117,7 +117,7 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
     )
     bought = np.flatnonzero(frequency)
     if bought.size == 0:
-        msg = f"no purchase lies on or before {clock.stamp(last_day * clock.ticks_per_day):%Y-%m-%d}"
+        msg = f"no purchase lies on or before {clock.date(last_day)}"
         raise DataError(msg)
     if bought.size < log.n_customers:
         recency, frequency, total = recency[bought], frequency[bought], total[bought]
@@ -126,10 +126,8 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
         "frequency": frequency,
         "monetary": total if monetary == "total" else total / frequency,
     }
-    name = log.columns["customer"]
-    return _frame.per_label(
-        log.labels, bought, measures, name=str(name), attrs={"as_of": f"{clock.stamp(last_day * clock.ticks_per_day):%Y-%m-%d}"}
-    )
+    attrs = {"as_of": clock.date(last_day)}
+    return _frame.per_label(log.labels, bought, measures, name=str(log.columns["customer"]), attrs=attrs)
 
 
 def score(summary: Any, /, *, bins: int = 5, method: str = "quantile", thresholds: Mapping[str, Any] | None = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from crmkit.errors import DataError, OptionError
 
 TICKS_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 NAT = np.iinfo(np.int64).min
+OFFSET = re.compile(r"(?<=:\d\d).*?(Z|[+-]\d\d:?\d\d)$")  # behind a time of day only: 2024-01-31 ends in no offset
 
 Ticks = npt.NDArray[np.int64]
 
@@ -32,9 +34,18 @@ class Clock:
         """Ticks in 24 hours."""
         return TICKS_PER_DAY[self.unit]
 
-    def stamp(self, ticks: int) -> pd.Timestamp:
-        """Show a moment of the wall clock as a Timestamp in the zone."""
-        return pd.Timestamp(np.int64(ticks).astype(f"datetime64[{self.unit}]"))
+    def stamp(self, wall: int) -> pd.Timestamp:
+        """Show a moment of the wall clock, given in ticks, as a Timestamp without a zone."""
+        return pd.Timestamp(np.int64(wall).astype(f"datetime64[{self.unit}]"))
+
+    def in_zone(self, instant: int) -> pd.Timestamp:
+        """Show a moment in UTC, given in ticks, as a Timestamp in the zone."""
+        naive = self.stamp(instant)
+        return naive if self.zone is None else naive.tz_localize("UTC").tz_convert(self.zone)
+
+    def date(self, day: int) -> str:
+        """Show a day, counted from 1970, as YYYY-MM-DD."""
+        return str(np.datetime64(int(day), "D"))
 
     def moment(self, value: Any, *, keyword: str = "the time") -> int:
         """Read `value` as a moment of the wall clock, in ticks; between two ticks, the later one."""
@@ -128,6 +139,11 @@ def duration_in_days(value: Any, *, keyword: str) -> float:
     return float(length / pd.Timedelta(days=1))
 
 
+def _offset(value: str) -> str:
+    found = OFFSET.search(value)
+    return "None" if found is None else found[1]
+
+
 def _unit_and_zone(dtype: Any) -> tuple[str, str | None]:
     if isinstance(dtype, pd.DatetimeTZDtype):
         return dtype.unit, str(dtype.tz)
@@ -172,7 +188,9 @@ def _parse(series: Any, column: Any) -> Any:
         f"column {column!r} mixes time zones, or times with and without one;"
         " convert it with pandas.to_datetime(column, utc=True).dt.tz_convert(your zone)"
     )
-    if len({str(getattr(value, "tzinfo", None)) for value in values[dates & ~missing]}) > 1:
+    zones = {str(getattr(value, "tzinfo", None)) for value in values[dates & ~missing]}
+    zones |= {_offset(value) for value in values[text]}
+    if len(zones) > 1:
         raise DataError(mixed)
     try:
         # day-first and month-first dates look alike; only ISO 8601 can be read in one way
