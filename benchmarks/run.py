@@ -104,9 +104,7 @@ def case_section(result: dict[str, Any]) -> list[str]:
 
 def write_page() -> None:
     """Write the performance page from all results there are."""
-    results = [
-        json.loads((RESULTS / f"{case}.json").read_text()) for case in CASES if (RESULTS / f"{case}.json").exists()
-    ]
+    results = [json.loads((RESULTS / f"{case}.json").read_text()) for case in CASES if (RESULTS / f"{case}.json").exists()]
     lines = [
         "# Performance",
         "",
@@ -119,9 +117,7 @@ def write_page() -> None:
     for result in results:
         lines += case_section(result)
         where = result["machine"]
-        used = [
-            ", ".join(f"{name} {number}" for name, number in found.items()) for found in result["versions"].values()
-        ]
+        used = [", ".join(f"{name} {number}" for name, number in found.items()) for found in result["versions"].values()]
         environments = " / ".join(used)
         lines += [f"Measured on {result['date']}: {where['processor']}, {where['cores']} cores.", "", environments, ""]
     if not results:

@@ -34,7 +34,8 @@ myst_heading_anchors = 3
 # the README and its like are read on their own too, where their links are relative to the project
 suppress_warnings = ["myst.header"]
 
-autosummary_generate = True
+# named one by one: on a second build Sphinx would look for new names only in the pages of the first
+autosummary_generate = [str(page) for page in sorted((HERE / "reference" / "generated").glob("*.rst"))]
 # numpydoc sections carry the types, with their units and columns; annotations would say less a second time
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
@@ -43,9 +44,7 @@ numpydoc_xref_param_type = False
 
 # every reference must lead somewhere within these pages: there is no inventory of other projects to load
 nitpicky = True
-nitpick_ignore_regex = [
-    ("py:.*", r"(numpy|np|pandas|pd|polars|pyarrow|sklearn|scipy|matplotlib|collections|typing)\..*")
-]
+nitpick_ignore_regex = [("py:.*", r"(numpy|np|pandas|pd|polars|pyarrow|sklearn|scipy|matplotlib|collections|typing)\..*")]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

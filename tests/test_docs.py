@@ -22,9 +22,7 @@ reference = load_reference_writer()
 PUBLIC = reference.public()
 NAMES = {f"{module}.{name}": thing for module, names in PUBLIC.items() for name, thing in names.items()}
 FUNCTIONS = {name: thing for name, thing in NAMES.items() if inspect.isroutine(thing)}
-CLASSES = {
-    name: thing for name, thing in NAMES.items() if inspect.isclass(thing) and not issubclass(thing, BaseException)
-}
+CLASSES = {name: thing for name, thing in NAMES.items() if inspect.isclass(thing) and not issubclass(thing, BaseException)}
 # they take no data and no option that could be wrong
 NEVER_RAISES = {"crmkit.warmup"}
 # its encoded arrays are what topics are written on; users see properties and methods
@@ -36,12 +34,7 @@ def sections(docstring):
     lines = inspect.cleandoc(docstring).splitlines()
     found, title = {"": []}, ""
     for i, line in enumerate(lines):
-        if (
-            i + 1 < len(lines)
-            and line.strip()
-            and re.fullmatch(r"-{3,}", lines[i + 1])
-            and len(lines[i + 1]) == len(line)
-        ):
+        if i + 1 < len(lines) and line.strip() and re.fullmatch(r"-{3,}", lines[i + 1]) and len(lines[i + 1]) == len(line):
             title = line.strip()
             found[title] = []
         elif not re.fullmatch(r"-{3,}", line):
@@ -117,9 +110,7 @@ def test_a_class_describes_its_fields(name):
 def test_the_reference_lists_every_public_name(module):
     page = reference.pages()[f"{module.removeprefix('crmkit.')}.rst"]
     for name in PUBLIC[module]:
-        assert re.search(rf"(^   |\.){re.escape(name)}$", page, re.MULTILINE), (
-            f"{module}.{name} is not in the reference"
-        )
+        assert re.search(rf"(^   |\.){re.escape(name)}$", page, re.MULTILINE), f"{module}.{name} is not in the reference"
 
 
 @pytest.mark.parametrize("module", sorted(set(PUBLIC) - {"crmkit"}))
@@ -142,6 +133,8 @@ def test_the_readme_opens_with_the_report_and_the_tests():
     assert tests.endswith("-m nox -s tests")
 
 
+# simulated purchases have ties, and the library says what it makes of them
+@pytest.mark.filterwarnings("ignore::crmkit.errors.DataWarning")
 @pytest.mark.parametrize("document", ["README.md"])
 def test_the_python_of_a_document_runs(document):
     names = {}

@@ -86,11 +86,7 @@ def lifetimes(folder: Path) -> dict[str, Call]:
     frame = pd.read_parquet(folder / "purchases.parquet")
     if isinstance(frame["customer_id"].dtype, pd.CategoricalDtype):
         return {}  # it would build every combination of customer and day
-    return {
-        "summary": lambda: summary_data_from_transaction_data(
-            frame, "customer_id", "timestamp", monetary_value_col="amount"
-        )
-    }
+    return {"summary": lambda: summary_data_from_transaction_data(frame, "customer_id", "timestamp", monetary_value_col="amount")}
 
 
 LIBRARIES = {
