@@ -43,7 +43,7 @@ def write(folder: Path, *, customers: int | None) -> int:
 
     if customers is None:
         files = importlib.metadata.files("lifetimes") or []
-        place = next(file for file in files if file.name == "cdnow_customers.csv").locate()
+        place = next(file for file in files if file.name == "cdnow_customers_summary.csv").locate()
         frame = pd.read_csv(str(place))[["frequency", "recency", "T"]]
     else:
         frame = pd.DataFrame(simulate(customers, np.random.default_rng(7)))
