@@ -63,12 +63,13 @@ def log_likelihood(
 
         f = constant[j] - r * grown - x * math.log(end)
         d0 = r * (slope[j, 0] - grown)
-        d1 = r - (r + x) * (alpha / end)
+        # r and alpha may both be huge: nothing here subtracts two large numbers
+        d1 = r * (T[i] / end) - x * (alpha / end)
         d2 = a * slope[j, 1]
         d3 = b * slope[j, 2]
         e00 = r * r * bend_r[j] + d0
         e01 = r * (T[i] / end)
-        e11 = -r + (r + x) * (alpha / end) * (alpha / end) + d1
+        e11 = -(r + x) * (alpha / end) * (T[i] / end)
         e22 = a * a * bend_aa[j] + d2
         e23 = a * b * bend_aa[j]
         e33 = b * b * bend_bb[j] + d3
@@ -155,7 +156,8 @@ def expected_purchases(
             step = min(0.28, 0.42 * math.sqrt(1.0 / a + 1.0 / late))
             n_left, n_right = 0, 0
             total_rate = a + late
-            rest0, rest1, rest2 = 1.0 / math.expm1(a * step), 1.0 / math.expm1((a + 1.0) * step), 1.0 / math.expm1((a + 2.0) * step)
+            rest0, rest1 = 1.0 / math.expm1(a * step), 1.0 / math.expm1((a + 1.0) * step)
+            rest2 = 1.0 / math.expm1((a + 2.0) * step)
         m = r + now
         tau = t[i] / (alpha + T[i])
         if tau == 0.0:

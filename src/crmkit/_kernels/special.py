@@ -43,7 +43,7 @@ def expit(z: float) -> float:
 
 @kernel
 def _stirling(y: float) -> float:
-    """ln G(y) - (y - 1/2) ln y + y - ln(2 pi)/2, for y >= 10."""
+    """The remainder ln G(y) - (y - 1/2) ln y + y - ln(2 pi)/2, for y >= 10."""
     u = 1.0 / (y * y)
     tail = 1.0 / 1188.0 - u * (691.0 / 360360.0 - u * (1.0 / 156.0))
     return (1.0 / 12.0 - u * (1.0 / 360.0 - u * (1.0 / 1260.0 - u * (1.0 / 1680.0 - u * tail)))) / y
@@ -87,7 +87,7 @@ def trigamma(y: float) -> float:
 
 @kernel
 def log_gamma_difference(y: float, d: float) -> float:
-    """ln G(y + d) - ln G(y), for y > 0 and d >= 0."""
+    """The difference ln G(y + d) - ln G(y), for y > 0 and d >= 0."""
     below = 0.0
     while y < _FAR:
         below += math.log1p(d / y)

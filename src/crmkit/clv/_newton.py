@@ -46,10 +46,13 @@ class Optimum:
         known = curvatures > 1e-14 * max(float(curvatures[-1]), 0.0)
         variances = (directions[:, known] ** 2 / curvatures[known]).sum(axis=1)
         variances[(directions[:, ~known] ** 2 > 1e-12).any(axis=1)] = math.inf
-        return np.sqrt(variances)
+        errors: Floats = np.sqrt(variances)
+        return errors
 
 
-def maximise(derivatives: Derivatives, starts: Iterable[Floats], *, n: float, tolerance: float = 1e-8, steps: int = 200) -> Optimum:
+def maximise(
+    derivatives: Derivatives, starts: Iterable[Floats], *, n: float, tolerance: float = 1e-8, steps: int = 200
+) -> Optimum:
     """Climb from each start until the gradient per observation is below `tolerance`; return the highest summit.
 
     Later starts are tried only while none has led to a well-curved summit.
@@ -98,7 +101,7 @@ def _climb(derivatives: Derivatives, start: Floats, n: float, tolerance: float, 
 
 
 def _step(gradient: Floats, hessian: Floats, radius: float) -> tuple[Floats, float]:
-    """The step that gains most within `radius` by the quadratic model, and that gain."""
+    """Find the step that gains most within `radius` by the quadratic model, and that gain."""
     curvatures, directions = np.linalg.eigh(-hessian)
     slopes = directions.T @ gradient
     scale = max(float(np.abs(curvatures).max()), 1e-300)

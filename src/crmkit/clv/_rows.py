@@ -21,7 +21,7 @@ COLUMNS = ("frequency", "recency", "T")
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Histories:
-    """Distinct purchase histories, ascending: ``counts[which]`` purchases, the last at `t_x`, observed for `T`, `weight` times."""
+    """Distinct histories, ascending: ``counts[which]`` purchases, the last at `t_x`, observed for `T`, `weight` times."""
 
     counts: Floats
     which: Integers
@@ -56,7 +56,7 @@ def read_histories(summary: Any) -> tuple[Floats, Floats, Floats]:
 def check_histories(x: Floats, t_x: Floats, T: Floats) -> None:
     """Refuse rows that no customer can have."""
     for name, values in zip(COLUMNS, (x, t_x, T), strict=True):
-        _refuse(~(values >= 0.0) | ~np.isfinite(values), f"{name!r} is negative or not finite", "fill, correct or drop them", values)
+        _refuse(~((values >= 0.0) & (values < np.inf)), f"{name!r} is negative or not finite", "correct or drop them", values)
     _refuse(x != np.floor(x), "'frequency' is not whole", "it counts repeat purchases, not a rate", x)
     _refuse(t_x > T, "'recency' exceeds 'T'", "both are measured from the first purchase, in one unit", t_x, T)
     _refuse(
@@ -86,7 +86,7 @@ def read_unit(summary: Any, unit: Any = None) -> str | None:
         msg = f"column 'unit' must hold one unit of time in all rows, found {sorted(values)}; fit each unit by itself, or convert"
         raise DataError(msg)
     try:
-        found = unit_name(values[0])
+        found = unit_name(float(values[0]) if values[0].replace(".", "", 1).isdecimal() else values[0])
     except OptionError as error:
         msg = f"column 'unit': {error}"
         raise DataError(msg) from None
@@ -103,7 +103,11 @@ def read_weight(summary: Any, weight: str | None) -> Floats | None:
 
 def as_float_arrays(*values: Any) -> tuple[bool, tuple[int, ...], list[Floats]]:
     """Broadcast numbers and arrays to flat float64 arrays; say whether all were single numbers, and the common shape."""
-    arrays = np.broadcast_arrays(*[np.asarray(value, dtype=np.float64) for value in values])
+    try:
+        arrays = np.broadcast_arrays(*[np.asarray(value, dtype=np.float64) for value in values])
+    except (TypeError, ValueError) as error:
+        msg = f"expected numbers, or arrays of numbers of one shape ({error})"
+        raise DataError(msg) from error
     shape = arrays[0].shape
     return shape == (), shape, [np.ascontiguousarray(array).reshape(-1) for array in arrays]
 

@@ -57,8 +57,8 @@ def horizon_in(horizon: Any, unit: str | None) -> float:
             raise OptionError(msg)
         if unit is None:
             msg = (
-                f"horizon={horizon!r} needs a model that knows its unit of time: fit it on the table of clv.summarize, or with unit=;"
-                " a plain number is taken in the unit of the fitted columns"
+                f"horizon={horizon!r} needs a model that knows its unit of time: fit it on the table of clv.summarize, or with"
+                " unit=; a plain number is taken in the unit of the fitted columns"
             )
             raise FitError(msg)
         return days / days_in(unit)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame, _threads
+from crmkit import _frame, _options, _threads
 from crmkit._kernels import bg_nbd as _k
 from crmkit.clv._newton import Optimum, maximise
 from crmkit.clv._rows import (
@@ -108,10 +108,8 @@ class BgNbd(Model):
         _k.p_alive(self.r, self.alpha, self.a, self.b, counts, last, end, out)
         return float(out[0]) if single else out.reshape(shape)
 
-    def expected_purchases(
-        self, t: Any, x: Any = None, t_x: Any = None, T: Any = None, *, n_threads: int | None = None
-    ) -> Any:
-        """Give the purchases to expect in the next `t` after T, or in the first `t` of a new customer.
+    def expected_purchases(self, t: Any, x: Any = None, t_x: Any = None, T: Any = None, *, n_threads: int | None = None) -> Any:
+        r"""Give the purchases to expect in the next `t` after T, or in the first `t` of a new customer.
 
         Parameters
         ----------
@@ -129,7 +127,7 @@ class BgNbd(Model):
 
         Notes
         -----
-        P(alive) times :math:`E[(1 - (1 + p\\tau)^{-(r+x)})/p]` over p ~ Beta(a, b + x), :math:`\\tau = t/(\\alpha + T)`: the
+        P(alive) times :math:`E[(1 - (1 + p\tau)^{-(r+x)})/p]` over p ~ Beta(a, b + x), :math:`\tau = t/(\alpha + T)`: the
         paper's closed form before its integral is written as a difference of hypergeometric functions, which loses all
         digits near a = 1 and for frequent buyers.
         """
@@ -147,9 +145,7 @@ class BgNbd(Model):
         order = np.argsort(counts, kind="stable")
 
         def work(piece: tuple[int, int]) -> None:
-            _k.expected_purchases(
-                self.r, self.alpha, self.a, self.b, ahead, counts, end, order[piece[0] : piece[1]], out
-            )
+            _k.expected_purchases(self.r, self.alpha, self.a, self.b, ahead, counts, end, order[piece[0] : piece[1]], out)
 
         _threads.run(work, _threads.chunks(counts.size, _CHUNK), n_threads=n_threads)
         _k.p_alive(self.r, self.alpha, self.a, self.b, counts, last, end, alive)
@@ -160,10 +156,8 @@ class BgNbd(Model):
         return float(out[0]) if single else out.reshape(shape)
 
 
-def fit_bg_nbd(
-    summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0
-) -> BgNbd:
-    """Fit the BG/NBD model: how often customers buy, and how likely each purchase is their last.
+def fit_bg_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0) -> BgNbd:
+    r"""Fit the BG/NBD model: how often customers buy, and how likely each purchase is their last.
 
     Parameters
     ----------
@@ -200,7 +194,7 @@ def fit_bg_nbd(
 
     Notes
     -----
-    Maximises :math:`\\sum_i w_i \\ell_i - \\text{penalty} \\sum_j (\\ln\\theta_j)^2` over r, alpha (in units of the mean T), a and b,
+    Maximises :math:`\sum_i w_i \ell_i - \text{penalty} \sum_j (\ln\theta_j)^2` over r, alpha (in units of the mean T), a and b,
     by Newton steps in log parameters with exact derivatives, over distinct rows. A penalty of 0.1 is a prior with standard
     deviation 2.2 on each log parameter: it fades as customers are added, and gives small samples a finite answer.
 
@@ -213,15 +207,19 @@ def fit_bg_nbd(
     --------
     >>> import pandas as pd
     >>> from crmkit import clv
-    >>> customers = pd.DataFrame({"frequency": [0, 0, 0, 1, 1, 2, 3, 5], "recency": [0.0, 0, 0, 4, 20, 9, 30, 22],
-    ...                           "T": [39.0, 30, 35, 38, 33, 39, 31, 28], "unit": "W"})
+    >>> customers = pd.DataFrame(
+    ...     {
+    ...         "frequency": [0, 0, 0, 1, 1, 2, 3, 5],
+    ...         "recency": [0.0, 0, 0, 4, 20, 9, 30, 22],
+    ...         "T": [39.0, 30, 35, 38, 33, 39, 31, 28],
+    ...         "unit": "W",
+    ...     }
+    ... )
     >>> model = clv.fit_bg_nbd(customers, penalty=0.1)
     >>> model.converged
     True
     """
-    if isinstance(penalty, bool) or not isinstance(penalty, (int, float, np.integer, np.floating)) or not 0 <= penalty < math.inf:
-        msg = f"penalty={penalty!r} is not a number of zero or more"
-        raise OptionError(msg)
+    strength = _options.number("penalty", penalty, low=0.0)
     frame = _frame.read(summary)
     x, t_x, T = read_histories(frame)
     found = read_unit(frame, unit)
@@ -239,16 +237,19 @@ def fit_bg_nbd(
     # time is measured in mean T while searching, so that the unit changes rates and nothing else
     scale = float(rows.weight @ rows.T) / n
     rows = dataclasses.replace(rows, t_x=rows.t_x / scale, T=rows.T / scale)
-    optimum = _search(rows, n, float(penalty))
+    optimum = _search(rows, n, strength)
 
     theta = np.exp(optimum.theta)
     values = theta * np.array([1.0, scale, 1.0, 1.0])
     errors = optimum.standard_errors * values
     x_total = float(rows.weight @ rows.counts[rows.which])
     model = BgNbd(
-        *(float(value) for value in values),
+        r=float(values[0]),
+        alpha=float(values[1]),
+        a=float(values[2]),
+        b=float(values[3]),
         # the density of x events in other units of time
-        log_likelihood=optimum.value + float(penalty) * float(optimum.theta @ optimum.theta) - x_total * math.log(scale),
+        log_likelihood=optimum.value + strength * float(optimum.theta @ optimum.theta) - x_total * math.log(scale),
         standard_errors={name: float(error) for name, error in zip(BgNbd.PARAMETERS, errors, strict=True)},
         n=n,
         converged=optimum.converged,
@@ -267,9 +268,7 @@ def _search(rows: Histories, n: float, penalty: float) -> Optimum:
         if np.abs(theta).max() > 100.0:  # beyond the range of the exponential's cubes
             return -math.inf, np.full(4, math.nan), np.full((4, 4), math.nan)
         r, alpha, a, b = np.exp(theta)
-        value, gradient, hessian = _k.log_likelihood(
-            r, alpha, a, b, rows.counts, rows.which, rows.t_x, rows.T, rows.weight
-        )
+        value, gradient, hessian = _k.log_likelihood(r, alpha, a, b, rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
         return value - penalty * float(theta @ theta), gradient - 2.0 * penalty * theta, hessian - 2.0 * penalty * np.eye(4)
 
     return maximise(derivatives, [_moments(rows, n), np.zeros(4)], n=n)
@@ -285,7 +284,8 @@ def _moments(rows: Histories, n: float) -> Floats:
     # silent for three of one's own mean gaps: most of those have left
     gone = (x > 0.0) & (rows.T - rows.t_x > 3.0 * rows.t_x / np.maximum(x, 1.0))
     dropout = min(max(float(w @ gone) / float(w @ x), 0.02), 0.9)
-    return np.log(np.array([r, r / rate, 3.0 * dropout, 3.0 * (1.0 - dropout)]))
+    start: Floats = np.log(np.array([r, r / rate, 3.0 * dropout, 3.0 * (1.0 - dropout)]))
+    return start
 
 
 def _diagnosis(optimum: Optimum) -> str:
@@ -312,7 +312,9 @@ def _diagnosis(optimum: Optimum) -> str:
         found.append("boundary: r tends to 0, nearly nobody buys again; r and alpha are not identified")
     if not found:
         names = [name for name, part in zip(BgNbd.PARAMETERS, direction, strict=True) if abs(part) > 0.3]
-        found.append(f"weakly identified: along {', '.join(names)} the log-likelihood is flat (standard error of the logs {loose:.1f})")
+        found.append(
+            f"weakly identified: the log-likelihood is flat along {', '.join(names)} (standard error {loose:.1f} in logs)"
+        )
     return "; ".join(found)
 
 

@@ -15,7 +15,7 @@ from crmkit import _frame
 from crmkit._kernels import gamma_gamma as _k
 from crmkit.clv._newton import Optimum, maximise
 from crmkit.clv._rows import as_float_arrays, read_weight
-from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError, OptionError
+from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError
 from crmkit.results import Model
 
 __all__ = ["GammaGamma", "fit_gamma_gamma", "read_spends"]
@@ -100,9 +100,9 @@ class GammaGamma(Model):
         heavy = self.p * count + self.q <= 1.0
         if heavy.any():
             msg = (
-                f"the expected spend is infinite for {int(heavy.sum()):,} of {count.size:,} customers: q = {self.q:.4g} makes the tail of"
-                " spend too heavy for a mean where there are too few repeat purchases; score customers with more of them, or"
-                " cap the extreme amounts and fit again"
+                f"the expected spend is infinite for {int(heavy.sum()):,} of {count.size:,} customers: q ="
+                f" {self.q:.4g} makes the tail of spend too heavy for a mean where there are too few repeat purchases;"
+                " score customers with more of them, or cap the extreme amounts and fit again"
             )
             raise FitError(msg)
         out = self.p * (self.v + count * np.where(count > 0.0, mean, 0.0)) / (self.p * count + (self.q - 1.0))
@@ -110,7 +110,7 @@ class GammaGamma(Model):
 
 
 def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma:
-    """Fit the Gamma-Gamma model: how mean spend differs between customers, and how far a customer's own mean is to be trusted.
+    r"""Fit the Gamma-Gamma model: how mean spend differs between customers, and how far a customer's own mean is to be trusted.
 
     Parameters
     ----------
@@ -143,9 +143,10 @@ def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma
 
     Notes
     -----
-    The likelihood is that of the mean :math:`\\bar z` of x amounts,
-    :math:`\\frac{\\Gamma(px+q)}{\\Gamma(px)\\Gamma(q)} \\frac{v^q\\, \\bar z^{px-1} x^{px}}{(v + x \\bar z)^{px+q}}`, maximised by Newton
-    steps in log parameters with exact derivatives. p and v trade off along a ridge: judge q and p v / (q - 1), the population mean.
+    The likelihood is that of the mean :math:`\bar z` of x amounts,
+    :math:`\frac{\Gamma(px+q)}{\Gamma(px)\Gamma(q)} \frac{v^q\, \bar z^{px-1} x^{px}}{(v + x \bar z)^{px+q}}`, maximised by
+    Newton steps in log parameters with exact derivatives. p and v trade off along a ridge: judge q and p v / (q - 1), the
+    population mean.
     Spend is taken to be independent of how often a customer buys.
 
     References
@@ -156,8 +157,12 @@ def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma
     --------
     >>> import pandas as pd
     >>> from crmkit import clv
-    >>> customers = pd.DataFrame({"frequency": [2, 1, 0, 4, 3, 1, 5, 2, 1, 6],
-    ...                           "monetary_value": [20.0, 35.0, 0.0, 12.0, 60.0, 18.0, 30.0, 44.0, 9.0, 25.0]})
+    >>> customers = pd.DataFrame(
+    ...     {
+    ...         "frequency": [2, 1, 0, 4, 3, 1, 5, 2, 1, 6],
+    ...         "monetary_value": [20.0, 35.0, 0.0, 12.0, 60.0, 18.0, 30.0, 44.0, 9.0, 25.0],
+    ...     }
+    ... )
     >>> clv.fit_gamma_gamma(customers).converged
     True
     """
@@ -180,7 +185,9 @@ def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma
     values = np.exp(optimum.theta) * np.array([1.0, 1.0, scale])
     errors = optimum.standard_errors * values
     model = GammaGamma(
-        *(float(value) for value in values),
+        p=float(values[0]),
+        q=float(values[1]),
+        v=float(values[2]),
         log_likelihood=optimum.value - n * math.log(scale),
         standard_errors={name: float(error) for name, error in zip(GammaGamma.PARAMETERS, errors, strict=True)},
         n=n,
@@ -213,9 +220,9 @@ def check_spends(x: Floats, z: Floats) -> None:
     if bad.any():
         count, row = int(bad.sum()), int(bad.argmax())
         msg = (
-            f"'monetary_value' is not positive in {count:,} row{'s' if count > 1 else ''} with repeat purchases, the first is row {row}"
-            f" ({z[row]:g}): the Gamma-Gamma model knows positive spend only. Drop these rows, leave free orders out of the"
-            ' events, or settle refunds with crm.events(..., refunds="subtract")'
+            f"'monetary_value' is not positive in {count:,} row{'s' if count > 1 else ''} with repeat purchases, the first is"
+            f" row {row} ({z[row]:g}): the Gamma-Gamma model knows positive spend only. Drop these rows, leave free orders"
+            ' out of the events, or settle refunds with crm.events(..., refunds="subtract")'
         )
         raise DataError(msg)
 
@@ -249,7 +256,7 @@ def _diagnosis(optimum: Optimum) -> str:
         else:
             names = [name for name, part in zip(GammaGamma.PARAMETERS, direction, strict=True) if abs(part) > 0.3]
             found.append(
-                f"weakly identified: along {', '.join(names)} the log-likelihood is flat (standard error of the logs {loose:.1f})"
+                f"weakly identified: the log-likelihood is flat along {', '.join(names)} (standard error {loose:.1f} in logs)"
             )
     return "; ".join(found) or "well identified"
 
@@ -257,8 +264,8 @@ def _diagnosis(optimum: Optimum) -> str:
 def _warn(model: GammaGamma, optimum: Optimum) -> None:
     if not model.converged:
         msg = (
-            f"the Gamma-Gamma fit stopped after {optimum.iterations} steps with a gradient of {model.gradient_norm:.2g} per customer"
-            f" ({model.diagnosis}); the estimates may be off: look for outlying amounts"
+            f"the Gamma-Gamma fit stopped after {optimum.iterations} steps with a gradient of {model.gradient_norm:.2g} per"
+            f" customer ({model.diagnosis}); the estimates may be off: look for outlying amounts"
         )
         warnings.warn(msg, ConvergenceWarning, stacklevel=3)
     elif model.diagnosis.startswith(("heavy", "ridge", "boundary")):

@@ -43,8 +43,14 @@ def p_alive(model: Model, summary: Any, /) -> Any:
     --------
     >>> import pandas as pd
     >>> from crmkit import clv
-    >>> customers = pd.DataFrame({"frequency": [0, 0, 0, 1, 1, 2, 3, 5], "recency": [0.0, 0, 0, 4, 20, 9, 30, 22],
-    ...                           "T": [39.0, 30, 35, 38, 33, 39, 31, 28], "unit": "W"})
+    >>> customers = pd.DataFrame(
+    ...     {
+    ...         "frequency": [0, 0, 0, 1, 1, 2, 3, 5],
+    ...         "recency": [0.0, 0, 0, 4, 20, 9, 30, 22],
+    ...         "T": [39.0, 30, 35, 38, 33, 39, 31, 28],
+    ...         "unit": "W",
+    ...     }
+    ... )
     >>> model = clv.fit_bg_nbd(customers, penalty=0.1)
     >>> bool(clv.p_alive(model, customers).between(0, 1).all())
     True
@@ -55,9 +61,7 @@ def p_alive(model: Model, summary: Any, /) -> Any:
     return _frame.series_like(frame, "p_alive", answer(*read_histories(frame)), used=COLUMNS)
 
 
-def expected_purchases(
-    model: Model, summary: Any = None, /, *, horizon: Any, n_threads: int | None = None
-) -> Any:
+def expected_purchases(model: Model, summary: Any = None, /, *, horizon: Any, n_threads: int | None = None) -> Any:
     """Tell how many purchases to expect of each customer in the time that follows.
 
     Parameters
@@ -92,8 +96,14 @@ def expected_purchases(
     --------
     >>> import pandas as pd
     >>> from crmkit import clv
-    >>> customers = pd.DataFrame({"frequency": [0, 0, 0, 1, 1, 2, 3, 5], "recency": [0.0, 0, 0, 4, 20, 9, 30, 22],
-    ...                           "T": [39.0, 30, 35, 38, 33, 39, 31, 28], "unit": "W"})
+    >>> customers = pd.DataFrame(
+    ...     {
+    ...         "frequency": [0, 0, 0, 1, 1, 2, 3, 5],
+    ...         "recency": [0.0, 0, 0, 4, 20, 9, 30, 22],
+    ...         "T": [39.0, 30, 35, 38, 33, 39, 31, 28],
+    ...         "unit": "W",
+    ...     }
+    ... )
     >>> model = clv.fit_bg_nbd(customers, penalty=0.1)
     >>> weeks = clv.expected_purchases(model, customers, horizon="26W")
     >>> days = clv.expected_purchases(model, customers, horizon="182D")
@@ -139,8 +149,12 @@ def expected_spend(model: Model, summary: Any = None, /) -> Any:
     --------
     >>> import pandas as pd
     >>> from crmkit import clv
-    >>> customers = pd.DataFrame({"frequency": [2, 1, 0, 4, 3, 1, 5, 2, 1, 6],
-    ...                           "monetary_value": [20.0, 35.0, 0.0, 12.0, 60.0, 18.0, 30.0, 44.0, 9.0, 25.0]})
+    >>> customers = pd.DataFrame(
+    ...     {
+    ...         "frequency": [2, 1, 0, 4, 3, 1, 5, 2, 1, 6],
+    ...         "monetary_value": [20.0, 35.0, 0.0, 12.0, 60.0, 18.0, 30.0, 44.0, 9.0, 25.0],
+    ...     }
+    ... )
     >>> spend = clv.fit_gamma_gamma(customers)
     >>> bool((clv.expected_spend(spend, customers) > 0).all())
     True

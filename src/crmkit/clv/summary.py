@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from crmkit import _events, _frame, _threads
+from crmkit import _events, _frame, _options, _threads
 from crmkit._kernels import clv_summary as _k
 from crmkit.clv._rows import Histories, read_histories, read_unit, read_weight
 from crmkit.clv._units import days_in, unit_name
-from crmkit.errors import DataError, OptionError
+from crmkit.errors import DataError
 
 if TYPE_CHECKING:
     from crmkit._events import ColumnNames
@@ -21,9 +21,7 @@ _CUSTOMERS = 1 << 16  # in one piece of work
 _NO_AMOUNTS = _frame.readonly(np.empty(0, np.float64))
 
 
-def summarize(
-    log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None, **columns: Unpack[ColumnNames]
-) -> Any:
+def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None, **columns: Unpack[ColumnNames]) -> Any:
     """Tell for each customer how often they came back, over what time, and for how much.
 
     Parameters
@@ -84,8 +82,7 @@ def summarize(
     bob                  0      0.0  5.0             0.0    W
     """
     name = unit_name(unit)
-    if grain != "D":
-        raise OptionError.choice("grain", grain, ("D",))
+    _options.choice("grain", grain, ("D",))
     log = _events.as_log(log, **columns)
     log.require("time")
     orders, clock = log.orders, log.clock
