@@ -55,10 +55,10 @@ def crmkit(folder: Path) -> dict[str, Call]:
     """Time crmkit's fit."""
     import pandas as pd
 
-    import crmkit as crm
+    from crmkit import clv
 
     summary = pd.read_parquet(folder / "summary.parquet")
-    return {"fit_bg_nbd": lambda: crm.clv.fit_bg_nbd(summary)}
+    return {"fit_bg_nbd": lambda: clv.fit_bg_nbd(summary)}
 
 
 def lifetimes(folder: Path) -> dict[str, Call]:
