@@ -5,11 +5,23 @@ import os
 import sys
 from pathlib import Path
 
+import numba
 import pandas as pd
 import pytest
+from hypothesis import settings
+
+# the first call of a kernel compiles it, which no deadline of a test should feel
+settings.register_profile("crmkit", deadline=None)
+settings.load_profile("crmkit")
 
 # brute-force twins of the kernels: `import naive.events`
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_configure(config):
+    if numba.config.DISABLE_JIT:
+        # hashes wrap around on purpose: compiled code does so in silence, numpy's scalars say so
+        config.addinivalue_line("filterwarnings", "ignore:overflow encountered in scalar:RuntimeWarning")
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +54,18 @@ def wheel_file():
 @pytest.fixture(scope="session")
 def cdnow_sample(wheel_file):
     """The 1/10 sample of CDNOW that the literature uses: customer_id, timestamp, amount."""
-    raw = pd.read_csv(
-        wheel_file("lifetimes", "CDNOW_sample.txt"), sep=r"\s+", header=None, names=["customer_id", "sample_id", "date", "cds", "amount"]
-    )
-    return raw.assign(timestamp=pd.to_datetime(raw["date"].astype(str), format="%Y%m%d"))[["customer_id", "timestamp", "amount"]]
+    names = ["customer_id", "sample_id", "date", "cds", "amount"]
+    return cdnow(pd.read_csv(wheel_file("lifetimes", "CDNOW_sample.txt"), sep=r"\s+", header=None, names=names))
 
 
 @pytest.fixture(scope="session")
 def cdnow_master(wheel_file):
     """All of CDNOW: 23,570 customers, 69,659 transactions."""
-    raw = pd.read_csv(wheel_file("lifetimes", "CDNOW_master.txt"), sep=r"\s+", header=0, names=["customer_id", "date", "cds", "amount"])
-    return raw.assign(timestamp=pd.to_datetime(raw["date"].astype(str), format="%Y%m%d"))[["customer_id", "timestamp", "amount"]]
+    names = ["customer_id", "date", "cds", "amount"]
+    return cdnow(pd.read_csv(wheel_file("lifetimes", "CDNOW_master.txt"), sep=r"\s+", header=0, names=names))
+
+
+def cdnow(raw):
+    """Bring the file's days into the columns crmkit expects."""
+    days = pd.to_datetime(raw["date"].astype(str), format="%Y%m%d")
+    return raw.assign(timestamp=days)[["customer_id", "timestamp", "amount"]]

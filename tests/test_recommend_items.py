@@ -248,7 +248,7 @@ def test_new_names_in_another_order_keep_every_similarity():
 @pytest.mark.parametrize("history", [False, True], ids=["fit", "history"])
 def test_the_number_of_threads_does_not_matter(monkeypatch, history):
     monkeypatch.setattr(importlib.import_module("crmkit.recommend.item_knn"), "PIECE", 3)
-    monkeypatch.setattr(importlib.import_module("crmkit.recommend.top_items"), "PIECE", 4)
+    monkeypatch.setattr(importlib.import_module("crmkit.recommend._top_items"), "PIECE", 4)
     table = seen(simulated(), time="timestamp", half_life="20D")
     later = {"history": simulated(seed=1)} if history else {}
     answers = []
@@ -473,13 +473,13 @@ def test_ids_that_cannot_be_meant_are_refused_without_naming_them():
         recommend.top_items(model, [1, 2, 1])
     with pytest.raises(DataError, match="missing"):
         recommend.top_items(model, [1, None])
-    with pytest.raises(DataError, match="customer ids are text, those of the model numbers"):
+    with pytest.raises(DataError, match="customer ids are text, those known here numbers"):
         recommend.top_items(model, ["1", "2"])
-    with pytest.raises(DataError, match="item ids are numbers, those of the model text"):
+    with pytest.raises(DataError, match="item ids are numbers, those known here text"):
         recommend.top_items(model, history=pd.DataFrame({"basket": [1], "item": [1]}))
-    with pytest.raises(DataError, match="customer ids are Timestamp values, those of the model numbers"):
+    with pytest.raises(DataError, match="customer ids are Timestamp values, those known here numbers"):
         recommend.top_items(model, pd.to_datetime(["2024-01-01"]))
-    with pytest.raises(DataError, match="customer ids are text, those of the model numbers"):
+    with pytest.raises(DataError, match="customer ids are text, those known here numbers"):
         recommend.top_items(model, history=pd.DataFrame({"basket": ["1"], "item": ["i01"]}))
     with pytest.raises(DataError, match="one type"):
         recommend.top_items(recommend.fit_item_knn(seen(pl.from_pandas(simulated()))), [1, "2"])
@@ -510,7 +510,7 @@ def test_customers_may_be_asked_for_in_any_column(ids, given, asked):
 
 def test_lists_beyond_any_memory_are_refused_before_they_are_made(monkeypatch):
     model = recommend.fit_item_knn(seen(simulated()))
-    monkeypatch.setattr(importlib.import_module("crmkit.recommend.interactions"), "MOST_ROWS", 100)
+    monkeypatch.setattr(importlib.import_module("crmkit.recommend._interactions"), "MOST_ROWS", 100)
     with pytest.raises(LimitError, match=r"12 items with up to 11 neighbours.*132.*100"):
         recommend.fit_item_knn(model.interactions)
     with pytest.raises(LimitError, match=r"30 customers with up to 4 items.*120.*100"):

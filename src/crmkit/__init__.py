@@ -9,20 +9,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmkit import errors, intervals, results, rfm
+    from crmkit import clv, dedupe, errors, feedback, intervals, recommend, results, rfm
     from crmkit._events import EventLog, events
 
-# name -> the module it lives in; None: the name is itself a module
+# name -> the private module a function or class lives in; None: the name is a module itself
 _HOME: dict[str, str | None] = {
     "EventLog": "_events",
+    "clv": None,
+    "dedupe": None,
     "errors": None,
     "events": "_events",
+    "feedback": None,
     "intervals": None,
+    "recommend": None,
     "results": None,
     "rfm": None,
 }
 
-__all__ = ["EventLog", "__version__", "errors", "events", "intervals", "results", "rfm"]
+__all__ = [
+    "EventLog",
+    "__version__",
+    "clv",
+    "dedupe",
+    "errors",
+    "events",
+    "feedback",
+    "intervals",
+    "recommend",
+    "results",
+    "rfm",
+]
 
 __version__ = "0.1.0"
 

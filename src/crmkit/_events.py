@@ -158,10 +158,7 @@ class EventLog:
 
     def __repr__(self) -> str:
         purchases = self.orders.time.size
-        if self.columns.get("time") is not None:
-            span = f", {self.span.start} to {self.span.end}"
-        else:
-            span = ""
+        span = f", {self.span.start} to {self.span.end}" if self.columns.get("time") is not None else ""
         lines = [f"EventLog: {len(self):,} events, {purchases:,} purchases, {self.n_customers:,} customers{span}"]
         lines += [f"  {reason}: {count:,.10g}" for reason, count in self.dropped.items()]
         return "\n".join(lines)
@@ -172,7 +169,7 @@ class EventLog:
             raise DataError(msg)
         rows, lines = np.flatnonzero(keep), self.lines
         customer = np.repeat(np.arange(self.n_customers, dtype=np.int32), np.diff(lines.start))
-        codes, labels = _used(customer[rows], self.labels)
+        codes, labels = self.labels.used(customer[rows])
         selected = _Raw(
             customer=codes,
             labels=labels,
@@ -354,11 +351,11 @@ def _read(table: _frame.Frame, columns: Mapping[str, str | None], missing: str) 
         if name not in encoded:
             return None
         ids = encoded[name]
-        return (ids.codes, ids.labels) if ignore is None else _used(np.where(out, np.int32(-1), ids.codes), ids.labels)
+        return (ids.codes, ids.labels) if ignore is None else ids.labels.used(np.where(out, np.int32(-1), ids.codes))
 
     amount, quantity = number("amount"), number("quantity")
     if ignore is not None:
-        customer, labels = _used(np.where(out, np.int32(-1), customer), labels)
+        customer, labels = labels.used(np.where(out, np.int32(-1), customer))
     return _Raw(customer, labels, wall, instant, clock, amount, codes("order"), codes("item"), codes("kind"), quantity, n_missing)
 
 
@@ -380,7 +377,7 @@ def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missin
         raise DataError(msg)
     if n_refunds and refunds == "drop":
         dropped["refund rows dropped"] = n_refunds
-        customer, labels = _used(np.where(refund_rows, np.int32(-1), customer), labels)
+        customer, labels = labels.used(np.where(refund_rows, np.int32(-1), customer))
         if len(labels) == 0:
             msg = f"no purchase is left: all {n_refunds:,} rows are refunds"
             raise DataError(msg)
@@ -491,20 +488,8 @@ def _gathered(values: npt.NDArray[Any] | None, rows: Codes) -> Any:
     return readonly(out)
 
 
-def _used(codes: Codes, labels: Labels) -> tuple[Codes, Labels]:
-    """Close the gaps in the codes that rows left out have made, and the labels with them."""
-    present = np.zeros(len(labels) + 1, np.bool_)
-    present[codes] = True
-    kept = np.flatnonzero(present[:-1])
-    if kept.size == len(labels):
-        return readonly(codes), labels
-    rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
-    rank[-1] = -1
-    return readonly(rank[codes]), Labels(labels.take(kept), labels.kind)
-
-
 def _used_or_none(codes: Codes | None, rows: npt.NDArray[np.intp], labels: Labels | None) -> tuple[Codes, Labels] | None:
-    return None if codes is None or labels is None else _used(codes[rows], labels)
+    return None if codes is None or labels is None else labels.used(codes[rows])
 
 
 def _taken(values: Floats | None, rows: npt.NDArray[np.intp]) -> Floats | None:

@@ -2,7 +2,7 @@
 
 from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
 from crmkit._frame._numbers import flags, numbers, readonly
-from crmkit._frame._out import Categories, is_frame, per_label, rows_like, series_like, table
+from crmkit._frame._out import Categories, is_frame, listed, per_label, rows_like, series_like, table
 from crmkit._frame._read import Frame, first_place, read
 from crmkit._frame._text import Text, text
 from crmkit._frame._time import Clock, Times, duration_in_days, times
@@ -22,6 +22,7 @@ __all__ = [
     "flags",
     "ids",
     "is_frame",
+    "listed",
     "numbers",
     "per_label",
     "read",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -51,15 +52,35 @@ class Labels:
         index: pd.Index[Any] = pd.Index(self.values if self.kind == "pandas" else self.values.to_pandas())
         return index
 
-    def codes_of(self, values: Any) -> Codes:
-        """Return the code of every id in `values`, -1 for one that is not among the labels."""
+    def used(self, codes: Codes) -> tuple[Codes, Labels]:
+        """Leave out the labels that no code stands for, and close the gaps this makes in the codes; -1 stays."""
+        present = np.zeros(len(self) + 1, np.bool_)  # the last place takes code -1
+        present[codes] = True
+        kept = np.flatnonzero(present[:-1])
+        if kept.size == len(self):
+            return readonly(codes), self
+        rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
+        rank[-1] = -1
+        return readonly(rank[codes]), Labels(self.take(kept), self.kind)
+
+    def codes_of(self, values: Any, *, what: str = "") -> Codes:
+        """Return the code of every id in `values`, -1 for one that is not among the labels.
+
+        Text asked of numbers, or numbers of text, would make every id unknown without a word: it is refused.
+        """
         wanted = values if isinstance(values, pd.Index) else pd.Index(_listed(values))
         index = self.as_index()
         if isinstance(index, pd.CategoricalIndex):
             index = pd.Index(index.categories.take(index.codes))
         if isinstance(wanted, pd.CategoricalIndex):
             wanted = wanted.astype(wanted.categories.dtype)
-        return readonly(index.get_indexer(wanted).astype(np.int32))
+        codes = index.get_indexer(wanted).astype(np.int32)
+        if codes.size and len(index) and (codes < 0).all():
+            asked, known = _sort_of(wanted[0]), {_sort_of(label) for label in index}
+            if asked not in known:
+                msg = f"the {what} ids are {asked}, those known here {' and '.join(sorted(known))}; convert them to one type"
+                raise DataError(msg.replace("  ", " "))
+        return readonly(codes)
 
     def merge(self, other: Labels) -> tuple[Labels, Codes, Codes]:
         """Unite two sets of labels; return them with the new code of each old label of either side."""
@@ -339,6 +360,13 @@ def _first_rows(codes: Codes, n: int) -> Rows:
     firsts = np.empty(n, np.int64)
     _k.first_rows(readonly(codes), firsts)
     return firsts
+
+
+def _sort_of(value: object) -> str:
+    """Say in a word what kind of id `value` is."""
+    if isinstance(value, str):
+        return "text"
+    return "numbers" if isinstance(value, Number) else f"{type(value).__name__} values"
 
 
 def _combined(array: Any) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from crmkit._frame._ids import Labelled, Labels
+from crmkit._frame._ids import Ids, Labelled, Labels, ids
+from crmkit._frame._numbers import readonly
 from crmkit._frame._read import Frame, read
+from crmkit.errors import DataError, OptionError
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +77,31 @@ def table(columns: Mapping[str, Any], *, kind: str = "pandas") -> Any:
     return pa.table({name: _arrow_column(values) for name, values in columns.items()})
 
 
+def listed(values: Any, like: Labels, *, keyword: str) -> Ids:
+    """Encode ids that somebody wrote down, as a list or a column, each of them once."""
+    single = isinstance(values, (str, bytes)) or not isinstance(values, Iterable)
+    if single or isinstance(values, (set, frozenset)) or is_frame(values):
+        msg = f"{keyword}= is a list or a column of ids: not a single id, nor a set, which has no order, nor a whole frame"
+        raise OptionError(msg)
+    native = hasattr(values, "dtype") or hasattr(values, "type")
+    column: Any = values if native else list(values)
+    if like.kind == "pandas" and hasattr(column, "to_pandas"):
+        column = column.to_pandas()
+    if len(column) == 0:
+        return Ids(readonly(np.empty(0, np.int32)), like)
+    try:
+        frame = table({keyword: column}, kind=like.kind)
+    except (TypeError, ValueError) as error:
+        msg = f"{keyword}= cannot be read as one column of ids ({type(error).__name__}: they must be of one type)"
+        raise DataError(msg) from error
+    encoded = ids(frame, keyword)
+    again = np.flatnonzero(np.bincount(encoded.codes)[encoded.codes] > 1)
+    if again.size:
+        msg = f"{keyword}: {again.size:,} of {encoded.codes.size:,} ids are there more than once; pass each of them once"
+        raise DataError(msg)
+    return encoded
+
+
 def is_frame(data: Any) -> bool:
     """Whether `data` is one of the frames crmkit reads."""
     try:
@@ -121,4 +148,4 @@ def _arrow_column(values: Any) -> Any:
     return values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
 
 
-__all__ = ["Categories", "Frame", "is_frame", "per_label", "rows_like", "series_like", "table"]
+__all__ = ["Categories", "Frame", "is_frame", "listed", "per_label", "rows_like", "series_like", "table"]

@@ -181,8 +181,8 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
         msg = f"none of the {len(log):,} rows is a purchase: nothing can be learned from refunds alone"
         raise DataError(msg)
     everybody = np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(log.lines.start))
-    customer, customers = used(everybody[bought], log.labels)
-    item, items = used(cast("npt.NDArray[np.int32]", log.lines.item)[bought], cast(_frame.Labels, log.items))
+    customer, customers = log.labels.used(everybody[bought])
+    item, items = cast(_frame.Labels, log.items).used(cast("npt.NDArray[np.int32]", log.lines.item)[bought])
     value = np.ones(bought.size)
     if half_life is not None:
         end = log.span.end if end is None else end
@@ -219,16 +219,6 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     )
 
 
-def used(codes: npt.NDArray[np.int32], labels: _frame.Labels) -> tuple[npt.NDArray[np.int32], _frame.Labels]:
-    """Leave out the labels that no code stands for."""
-    present = np.zeros(len(labels), np.bool_)
-    present[codes] = True
-    if present.all():
-        return codes, labels
-    place = np.cumsum(present, dtype=np.int32) - np.int32(1)
-    return place[codes], _frame.Labels(labels.take(np.flatnonzero(present)), labels.kind)
-
-
 def latest(
     customer: npt.NDArray[np.int32], item: npt.NDArray[np.int32], value: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
@@ -245,22 +235,6 @@ def checked(given: object) -> Interactions:
         msg = f"expected what recommend.interactions returns, got {type(given).__name__}"
         raise OptionError(msg)
     return given
-
-
-def whole_number(given: object, keyword: str) -> int:
-    """Return `given` as an int of at least 1, or say that it is none."""
-    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < 1:
-        msg = f"{keyword}={given!r} is not a whole number of at least 1"
-        raise OptionError(msg)
-    return int(given)
-
-
-def nonnegative(given: object, keyword: str) -> float:
-    """Return `given` as a finite float of at least 0, or say that it is none."""
-    if isinstance(given, bool) or not isinstance(given, (int, float, np.integer, np.floating)) or not 0.0 <= given < np.inf:
-        msg = f"{keyword}={given!r} is not a finite number of zero or more"
-        raise OptionError(msg)
-    return float(given)
 
 
 def within_limit(n: int, each: int, what: str, cure: str) -> None:

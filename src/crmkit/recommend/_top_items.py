@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from numbers import Number
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _events, _frame, _threads
+from crmkit import _events, _frame, _options, _threads
 from crmkit._kernels import item_knn as _k
 from crmkit._kernels import sparse as _sparse
-from crmkit.errors import DataError, OptionError
-from crmkit.recommend.interactions import Interactions, Rows, from_log, whole_number, within_limit
+from crmkit.errors import OptionError
+from crmkit.recommend._interactions import Interactions, Rows, from_log, within_limit
 
 __all__ = ["top_items"]
 
@@ -108,7 +106,7 @@ def top_items(
     if exclude not in ("bought", "nothing"):
         raise OptionError.choice("exclude", exclude, ("bought", "nothing"))
     seen = model.interactions
-    k = min(whole_number(k, "k"), len(seen.items))
+    k = min(_options.whole("k", k, low=1), len(seen.items))
     past = None if history is None else folded_in(history, seen)
     who, row, rows, bought = asked(customers, seen, past)
     within_limit(row.size, k, "customers with up to {} items", "lower k, or ask for some customers at a time")
@@ -164,7 +162,7 @@ def folded_in(history: Any, seen: Interactions) -> Interactions:
     else:
         columns = cast(_events.ColumnNames, {} if isinstance(history, _events.EventLog) else seen.columns)
         past = from_log(_events.as_log(history, **columns), seen.weight, seen.half_life, seen.end)
-    code = known_codes(past.items, seen.items, "item")
+    code = seen.items.codes_of(past.items.values, what="item")
     customer = np.repeat(np.arange(len(past.customers), dtype=np.int32), np.diff(past.by_customer.start))
     item = code[past.by_customer.index]
     known = item >= 0
@@ -184,8 +182,8 @@ def asked(customers: Any, seen: Interactions, past: Interactions | None) -> tupl
         everybody = seen if past is None else past
         who = _frame.Ids(np.arange(len(everybody.customers), dtype=np.int32), everybody.customers)
     else:
-        who = listed(customers, seen.customers)
-    row = known_codes(who.labels, seen.customers, "customer")[who.codes]
+        who = _frame.listed(customers, seen.customers, keyword="customers")
+    row = seen.customers.codes_of(who.labels.values, what="customer")[who.codes]
     rows = bought = seen.by_customer
     if past is not None:
         later = past.customers.codes_of(who.labels.values)[who.codes]
@@ -197,7 +195,7 @@ def asked(customers: Any, seen: Interactions, past: Interactions | None) -> tupl
 def bought_ever(seen: Interactions, past: Interactions) -> Rows:
     """Return what the customers of `past` bought then or before."""
     row = np.full(len(seen.customers), -1, np.int32)
-    code = known_codes(past.customers, seen.customers, "customer")
+    code = seen.customers.codes_of(past.customers.values, what="customer")
     row[code[code >= 0]] = np.flatnonzero(code >= 0)
     earlier = np.repeat(row, np.diff(seen.by_customer.start))
     both = earlier >= 0
@@ -211,31 +209,6 @@ def bought_ever(seen: Interactions, past: Interactions) -> Rows:
     return Rows(start, index, np.ones(index.size, np.float32))
 
 
-def listed(customers: Any, known: _frame.Labels) -> _frame.Ids:
-    """Encode the ids somebody wrote down, each of them once."""
-    single = isinstance(customers, (str, bytes)) or not isinstance(customers, Iterable)
-    if single or isinstance(customers, (set, frozenset)) or _frame.is_frame(customers):
-        msg = "customers= is a list or a column of ids: not a single id, nor a set, which has no order, nor a whole frame"
-        raise OptionError(msg)
-    native = hasattr(customers, "dtype") or hasattr(customers, "type")
-    column: Any = customers if native else list(customers)
-    if known.kind == "pandas" and hasattr(column, "to_pandas"):
-        column = column.to_pandas()
-    if len(column) == 0:
-        return _frame.Ids(np.empty(0, np.int32), known)
-    try:
-        table = _frame.table({"customers": column}, kind=known.kind)
-    except (TypeError, ValueError) as error:
-        msg = f"customers= cannot be read as one column of ids ({type(error).__name__}: they must be of one type)"
-        raise DataError(msg) from error
-    who = _frame.ids(table, "customers")
-    again = np.flatnonzero(np.bincount(who.codes)[who.codes] > 1)
-    if again.size:
-        msg = f"customers: {again.size:,} of {who.codes.size:,} ids are there more than once; pass each of them once"
-        raise DataError(msg)
-    return who
-
-
 def stacked(upper: Rows, lower: Rows) -> Rows:
     """Put one table below the other."""
     return Rows(
@@ -243,24 +216,3 @@ def stacked(upper: Rows, lower: Rows) -> Rows:
         np.concatenate([upper.index, lower.index]),
         np.concatenate([upper.value, lower.value]),
     )
-
-
-def known_codes(given: _frame.Labels, known: _frame.Labels, what: str) -> npt.NDArray[np.int32]:
-    """Return the code of each of the `given` ids, -1 where it is new, unless it could not have been met at all.
-
-    Text asked of numbers, or numbers of text, would make everybody unknown, and popularity the answer for all.
-    """
-    codes = known.codes_of(given.values)
-    if len(given) and (codes < 0).all():
-        one = sort_of(given.as_index()[0])
-        if not any(sort_of(other) == one for other in known.as_index()):
-            msg = f"the {what} ids are {one}, those of the model {sort_of(known.as_index()[0])}; convert them to one type"
-            raise DataError(msg)
-    return codes
-
-
-def sort_of(value: object) -> str:
-    """Say in a word what kind of id `value` is."""
-    if isinstance(value, str):
-        return "text"
-    return "numbers" if isinstance(value, Number) else f"{type(value).__name__} values"

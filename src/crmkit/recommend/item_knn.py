@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _threads
+from crmkit import _options, _threads
 from crmkit._kernels import item_knn as _k
 from crmkit._kernels import sparse as _sparse
 from crmkit.errors import OptionError
-from crmkit.recommend.interactions import Interactions, Rows, checked, nonnegative, whole_number, within_limit
+from crmkit.recommend._interactions import Interactions, Rows, checked, within_limit
 
 __all__ = ["ItemKnn", "fit_item_knn"]
 
@@ -93,9 +93,9 @@ def fit_item_knn(
     seen = checked(interactions)
     if measure not in MEASURES:
         raise OptionError.choice("measure", measure, MEASURES)
-    damping = nonnegative(shrinkage, "shrinkage")
+    damping = _options.number("shrinkage", shrinkage, low=0)
     n_items = len(seen.items)
-    kept = min(whole_number(k, "k"), max(n_items - 1, 1))
+    kept = min(_options.whole("k", k, low=1), max(n_items - 1, 1))
     within_limit(n_items, kept, "items with up to {} neighbours", "lower k")
     items, customers = seen.by_item, seen.by_customer
     squares = _sparse.squared_norms(items.start, items.value)
