@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from naive import clv as naive
 from pytest import approx, raises, warns
 
 import crmkit
@@ -16,6 +15,7 @@ from crmkit._kernels import bg_nbd as kernel
 from crmkit.clv._rows import Histories
 from crmkit.errors import ColumnError, ConvergenceWarning, DataError, DataWarning, FitError, OptionError
 from crmkit.results import Model
+from naive import clv as naive
 
 PUBLISHED = {"r": 0.24259, "alpha": 4.41359, "a": 0.79293, "b": 2.42594}
 PUBLISHED_ERRORS = {"r": 0.01256, "alpha": 0.37822, "a": 0.1857, "b": 0.7054}
@@ -371,11 +371,11 @@ def test_tables_and_options_that_cannot_be_used():
         clv.fit_bg_nbd(good, penalty=-1)
     with raises(ColumnError, match="'w'"):
         clv.fit_bg_nbd(good, weight="w")
-    with raises(DataError, match="'w'.*1 not positive"):
+    with raises(DataError, match=r"'w'.*1 not positive"):
         clv.fit_bg_nbd(good.assign(w=[1, 0]), weight="w")
     with raises(DataError, match="one unit of time in all rows"):
         clv.fit_bg_nbd(good.assign(unit=["W", "D"]))
-    with raises(DataError, match="column 'unit'.*months differ"):
+    with raises(DataError, match=r"column 'unit'.*months differ"):
         clv.fit_bg_nbd(good.assign(unit="M"))
     with raises(DataError, match="drop one of the two"):
         clv.fit_bg_nbd(good.assign(unit="W"), unit="D")

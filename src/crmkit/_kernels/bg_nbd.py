@@ -130,6 +130,12 @@ def p_alive(r: float, alpha: float, a: float, b: float, x: Floats, t_x: Floats, 
 
 
 @kernel
+def _series(rate: float) -> float:
+    """The sum of e^(-rate k) over k = 1, 2, ..."""
+    return 1.0 / math.expm1(rate) if rate < 700.0 else 0.0
+
+
+@kernel
 def expected_purchases(
     r: float, alpha: float, a: float, b: float, t: Floats, x: Floats, T: Floats, order: Integers, out: Floats
 ) -> None:
@@ -156,8 +162,7 @@ def expected_purchases(
             step = min(0.28, 0.42 * math.sqrt(1.0 / a + 1.0 / late))
             n_left, n_right = 0, 0
             total_rate = a + late
-            rest0, rest1 = 1.0 / math.expm1(a * step), 1.0 / math.expm1((a + 1.0) * step)
-            rest2 = 1.0 / math.expm1((a + 2.0) * step)
+            rest0, rest1, rest2 = _series(a * step), _series((a + 1.0) * step), _series((a + 2.0) * step)
         m = r + now
         tau = t[i] / (alpha + T[i])
         if tau == 0.0:
@@ -183,7 +188,7 @@ def expected_purchases(
             total += term
             mass += w
             if total_rate + m < 1e-15 * odds_right[j]:
-                rest = 1.0 / math.expm1(late * step)
+                rest = _series(late * step)
                 total += term * rest
                 mass += w * rest
                 break

@@ -13,6 +13,7 @@ from crmkit.errors import FitError, OptionError
 __all__ = ["days_in", "horizon_in", "unit_name"]
 
 _DAYS = {"D": 1.0, "W": 7.0, "Y": 365.25}
+_DURATIONS = {**_DAYS, "h": 1.0 / 24.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]+)\s*")
 
 
@@ -70,6 +71,6 @@ def horizon_in(horizon: Any, unit: str | None) -> float:
 
 def _days(text: str) -> float | None:
     match = _DURATION.fullmatch(text)
-    if match is None or match[2] not in _DAYS:
+    if match is None or match[2] not in _DURATIONS:
         return None
-    return float(match[1]) * _DAYS[match[2]]
+    return float(match[1]) * _DURATIONS[match[2]]

@@ -247,7 +247,9 @@ def _diagnosis(optimum: Optimum) -> str:
     curvature, direction = optimum.flattest
     loose = 1.0 / math.sqrt(curvature) if curvature > 0.0 else math.inf
     if loose >= _LOOSE:
-        if p > _FAR and v < -_FAR:
+        if p > _FAR and q > _FAR:
+            found.append("ridge: p and q grow together, everybody spends the same; only the mean p v / (q - 1) is identified")
+        elif p > _FAR and v < -_FAR:
             found.append("ridge: p grows as v shrinks, a customer spends the same each time; only q and p v are identified")
         elif q > _FAR and v > _FAR:
             found.append("ridge: q and v grow together, customers hardly differ; only p and v / q are identified")
@@ -270,7 +272,7 @@ def _warn(model: GammaGamma, optimum: Optimum) -> None:
         warnings.warn(msg, ConvergenceWarning, stacklevel=3)
     elif model.diagnosis.startswith(("heavy", "ridge", "boundary")):
         msg = (
-            f"Gamma-Gamma: {model.diagnosis}. Expected spend is refused where it is infinite; capping extreme amounts may help;"
-            " filter crmkit.errors.DataWarning to silence this"
+            f"Gamma-Gamma: {model.diagnosis}. Expected spend stays usable, or is refused where it is infinite; single parameters"
+            " on a ridge mean nothing; filter crmkit.errors.DataWarning to silence this"
         )
         warnings.warn(msg, DataWarning, stacklevel=3)
