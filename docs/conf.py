@@ -62,7 +62,7 @@ html_title = "crmkit"
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",
-    "show_nav_level": 2,
+    "show_nav_level": 1,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

@@ -2,15 +2,17 @@
 From a purchase file to segments and values
 ===========================================
 
-You have a file of purchases and two questions: which customers deserve which attention, and how much will each of them
-buy? This page goes from the one to the other. It works on simulated purchases, because then the truth is known, and the
-answers can be checked against it.
+You have a file of purchases and two questions: which customers deserve which attention,
+and how much will each of them buy? This page goes from the one to the other. It works
+on simulated purchases, because then the truth is known, and the answers can be checked
+against it.
 """
 
 # %%
 # The purchases
 # -------------
-# One row is one item on one order. To use a file of your own, read it with pandas or polars and go on from there.
+# One row is one item on one order. To use a file of your own, read it with pandas or
+# polars and go on from there.
 
 import warnings
 
@@ -24,9 +26,10 @@ lines = shop.transactions
 lines.head()
 
 # %%
-# :func:`crmkit.events` names the columns, checks every value, encodes the ids and sorts once. Rows that share an order
-# number become one order. The defaults are the column names of this table; yours go in as ``customer="CustomerID"`` and
-# so on. Had a row no customer, no date or a negative amount, this is where you would hear of it.
+# :func:`crmkit.events` names the columns, checks every value, encodes the ids and sorts
+# once. Rows that share an order number become one order. The defaults are the column
+# names of this table; yours go in as ``customer="CustomerID"`` and so on. Had a row no
+# customer, no date or a negative amount, this is where you would hear of it.
 
 log = crm.events(lines, order="order_id", item="item_id")
 log
@@ -34,16 +37,18 @@ log
 # %%
 # Segments
 # --------
-# Recency, frequency and monetary value are the oldest description of a customer, and still a good one. ``as_of``
-# defaults to the last event in the log, so that the same file gives the same answer tomorrow.
+# Recency, frequency and monetary value are the oldest description of a customer, and
+# still a good one. ``as_of`` defaults to the last event in the log, so that the same
+# file gives the same answer tomorrow.
 
 summary = crm.rfm.summarize(log)
 summary.head()
 
 # %%
-# Scores rank each of the three from 1 to 5, where 5 is good; segments give the usual names to ranges of scores. Many
-# customers share the lowest numbers of orders, so that some score may go to nobody. crmkit warns of that; here it is
-# expected, and the warning is silenced.
+# Scores rank each of the three from 1 to 5, where 5 is good; segments give the usual
+# names to ranges of scores. Many customers share the lowest numbers of orders, so that
+# some score may go to nobody. crmkit warns of that; here it is expected, and the
+# warning is silenced.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", crm.errors.DataWarning)
@@ -51,7 +56,9 @@ with warnings.catch_warnings():
 segments = crm.rfm.segment(scores)
 
 overview = summary.groupby(segments, observed=True).agg(
-    customers=("frequency", "size"), orders=("frequency", "mean"), revenue=("monetary", "sum")
+    customers=("frequency", "size"),
+    orders=("frequency", "mean"),
+    revenue=("monetary", "sum"),
 )
 overview["share"] = overview["revenue"] / overview["revenue"].sum()
 overview.sort_values("revenue", ascending=False).round(2)
@@ -59,36 +66,48 @@ overview.sort_values("revenue", ascending=False).round(2)
 # %%
 # A segment's size and its worth are different things:
 
-shares = overview.assign(customers=overview["customers"] / overview["customers"].sum()).sort_values("share")
+shares = overview.assign(
+    customers=overview["customers"] / overview["customers"].sum()
+).sort_values("share")
 fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
-shares[["customers", "share"]].mul(100).plot.barh(ax=ax, width=0.8, color=["0.75", "tab:blue"])
+shares[["customers", "share"]].mul(100).plot.barh(
+    ax=ax, width=0.8, color=["0.75", "tab:blue"]
+)
 ax.legend(["customers", "revenue"], frameon=False)
-ax.set(xlabel=f"% of {len(summary)} customers and of their revenue", ylabel="", title="Segments")
+ax.set(
+    xlabel=f"% of {len(summary)} customers and of their revenue",
+    ylabel="",
+    title="Segments",
+)
 plt.show()
 
 # %%
 # Values
 # ------
-# Scores describe the past. How much somebody *will* buy depends on whether they are still a customer, which nobody
-# announces. The BG/NBD model reads both from the rhythm of purchases: a long silence means little from somebody who
-# buys twice a year, and a lot from somebody who bought every week. It needs three numbers per customer: repeat
-# purchases, the time from the first to the last of them, and the time under observation.
+# Scores describe the past. How much somebody *will* buy depends on whether they are
+# still a customer, which nobody announces. The BG/NBD model reads both from the rhythm
+# of purchases: a long silence means little from somebody who buys twice a year, and a
+# lot from somebody who bought every week. It needs three numbers per customer: repeat
+# purchases, the time from the first to the last of them, and the time under
+# observation.
 #
-# To see whether it tells the truth, the model gets the first two thirds of the period and predicts the last third.
-# ``log.until`` is the past as it was known then.
+# To see whether it tells the truth, the model gets the first two thirds of the period
+# and predicts the last third. ``log.until`` is the past as it was known just before a
+# moment: here a midnight, so that the day before is the last that was observed.
 
 first, last = lines["timestamp"].min(), lines["timestamp"].max()
 cut = (first + (last - first) * 2 / 3).normalize()
-past = log.until(cut)
+observed = cut - pd.Timedelta(days=1)
 
-known = crm.clv.summarize(past, unit="W", end=cut)
+known = crm.clv.summarize(log.until(cut), unit="W", end=observed)
 model = crm.clv.fit_bg_nbd(known)
 model
 
 # %%
-# What it expects of each customer in the weeks that follow, and the probability that they are still a customer:
+# What it expects of each customer in the weeks that follow, and the probability that
+# they are still a customer:
 
-weeks = (last - cut) / pd.Timedelta(weeks=1)
+weeks = (last.normalize() - observed) / pd.Timedelta(weeks=1)
 forecast = pd.DataFrame(
     {
         "alive": crm.clv.p_alive(model, known),
@@ -100,11 +119,13 @@ forecast.sort_values("expected", ascending=False).head()
 # %%
 # And what they did: the days on which each customer bought after the cut.
 
-later = lines[lines["timestamp"] >= cut + pd.Timedelta(days=1)]
-bought = later.groupby("customer_id")["timestamp"].agg(lambda moments: moments.dt.normalize().nunique())
-forecast["actual"] = bought.reindex(forecast.index, fill_value=0)
+later = lines[lines["timestamp"] >= cut]
+days = later["timestamp"].dt.normalize().groupby(later["customer_id"]).nunique()
+forecast["actual"] = days.reindex(forecast.index, fill_value=0)
 
-by_past = forecast.groupby(known["frequency"].clip(upper=7))[["expected", "actual"]].mean()
+by_past = forecast.groupby(known["frequency"].clip(upper=7))[
+    ["expected", "actual"]
+].mean()
 fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 by_past.plot(ax=ax, marker="o")
 ax.set(
@@ -124,18 +145,26 @@ forecast[["expected", "actual"]].sum().round(1)
 # %%
 # Is it right about who is still a customer?
 # ------------------------------------------
-# In a real file nobody knows: a customer who left and one who pauses look alike. The simulation knows. Among customers
-# to whom the model gives about the same probability, that share should still be there.
+# In a real file nobody knows: a customer who left and one who pauses look alike. The
+# simulation knows. Among customers to whom the model gives about the same probability,
+# that share should still be there.
 
 today = crm.clv.summarize(log, unit="W")
 alive = crm.clv.p_alive(crm.clv.fit_bg_nbd(today), today)
-checked = pd.DataFrame({"probability": alive, "alive": shop.truth["alive"].reindex(alive.index)})
-checked.groupby(pd.cut(alive, [0, 0.2, 0.4, 0.6, 0.8, 1], include_lowest=True), observed=True).agg(
-    customers=("alive", "size"), mean_probability=("probability", "mean"), share_alive=("alive", "mean")
+checked = pd.DataFrame(
+    {"probability": alive, "alive": shop.truth["alive"].reindex(alive.index)}
+)
+checked.groupby(
+    pd.cut(alive, [0, 0.2, 0.4, 0.6, 0.8, 1], include_lowest=True), observed=True
+).agg(
+    customers=("alive", "size"),
+    mean_probability=("probability", "mean"),
+    share_alive=("alive", "mean"),
 ).round(2)
 
 # %%
 # Where to go from here
 # ---------------------
-# ``python -m crmkit report orders.csv --customer … --time … --amount …`` does all this for a file and writes one page
-# of HTML. The reference lists what else the topics can answer.
+# ``python -m crmkit report orders.csv --customer … --time … --amount …`` does all this
+# for a file and writes one page of HTML. The reference lists what else the topics can
+# answer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pprint
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +38,7 @@ def page(module: str, names: dict[str, Any]) -> str:
         lines += [f"   {name}" for name in listed] + [""]
     for name, thing in names.items():
         if not is_documented_by_docstring(thing):
-            value = pprint.pformat(thing, width=100, sort_dicts=False).splitlines()
+            value = pprint.pformat(dict(thing) if isinstance(thing, Mapping) else thing, sort_dicts=False).splitlines()
             lines += [f".. py:data:: {module}.{name}", "", "   .. code-block:: python", ""]
             lines += [f"      {line}" for line in value] + [""]
     return "\n".join(lines)
