@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import linkage as naive
 
 from crmkit._kernels import linkage as _k
 from crmkit.dedupe import FellegiSunter, pairs
-from crmkit.dedupe.model import collapse, fit_patterns
-from crmkit.errors import ConvergenceWarning, DataError, OptionError
+from crmkit.dedupe.model import Made, collapse, fit_patterns
+from crmkit.errors import ConvergenceWarning, DataError, DataWarning, OptionError
+from naive import linkage as naive
 
 # 4,000 pairs with exact counts for prior 0.5, m = (0.7, 0.9, 0.95), u = (0.1, 0.025, 0.2)
 PATTERNS = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)], dtype=np.int8)
@@ -92,12 +93,72 @@ def test_weight_is_the_sum_of_the_evidence_and_missing_is_silent():
         model.match_weight([[0, 2, 0]])
 
 
-def test_a_model_survives_json():
-    model = fit(None)
+def blocked():
+    """Fit the known patterns as the pairs of two rules, one on the first column and one on the others."""
+    chance = [np.array([1 - share, share]) for share in (0.1, 0.025, 0.2)]
+    rules = {"a": Made(("a",), PATTERNS[:, 0] == 1), "b + c": Made(("b", "c"), PATTERNS[:, 1:].all(axis=1))}
+    return fit(chance, rules=rules, total=10_000.0)
+
+
+@pytest.mark.parametrize("model", [fit(None), blocked()], ids=["all pairs", "blocked"])
+def test_a_model_survives_json(model):
     again = FellegiSunter.from_dict(json.loads(json.dumps(model.to_dict())))
     assert again.to_dict() == model.to_dict()
     assert (again.match_weight(PATTERNS) == model.match_weight(PATTERNS)).all()
     assert "prior" in repr(model)
+
+
+def test_a_pair_takes_the_largest_weight_of_the_rules_that_made_it():
+    model = blocked()
+    rows = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 1], [1, -1, -1], [0, 0, 1]])
+
+    def under(row, rule):
+        outside = [column for column in "abc" if column not in model.rules[rule]]
+        levels = [row["abc".index(column)] for column in outside]
+        m, u = [model.m[column] for column in outside], [model.rule_u[rule][column] for column in outside]
+        return naive.match_weight(levels, m, u, model.rule_prior[rule])
+
+    by_chance = naive.match_weight(rows[4], list(model.m.values()), list(model.u.values()), model.prior)
+    expected = [
+        under(rows[0], "a"),
+        under(rows[1], "b + c"),
+        max(under(rows[2], "a"), under(rows[2], "b + c")),
+        under(rows[3], "a"),
+        by_chance,
+    ]
+    assert model.match_weight(rows) == pytest.approx(expected)
+
+
+def test_a_rule_teaches_nothing_about_its_own_columns():
+    model = blocked()
+    assert list(model.rule_u["a"]) == ["b", "c"]
+    assert list(model.rule_u["b + c"]) == ["a"]
+    # of the pairs that agree on a, 0.7 * 2,000 are matches and 0.1 * 2,000 are not
+    assert model.rule_prior["a"] == pytest.approx(0.875, abs=0.005)
+    assert [model.m[column][1] for column in "bc"] == pytest.approx([0.9, 0.95], abs=0.005)
+
+
+def test_the_pairs_of_a_rule_on_other_columns_must_be_named():
+    model = dataclasses.replace(blocked(), rules={"a": ("a",), "b + c": ("city",)})
+    with pytest.raises(DataError, match="which are not compared"):
+        model.match_weight(PATTERNS)
+
+
+def test_matches_that_agree_less_than_others_are_reported():
+    patterns = np.array([[1, 0], [1, 1]], dtype=np.int8)
+    rules = {"a": Made(("a",), np.array([True, True]))}
+    with pytest.warns(ConvergenceWarning), pytest.warns(DataWarning, match="could not be told apart"):
+        fit_patterns(
+            patterns,
+            np.array([500.0, 9500.0]),
+            kinds={"a": "id", "b": "id"},
+            levels={"a": ("exact",), "b": ("exact",)},
+            u=[np.array([0.9, 0.1]), np.array([0.01, 0.99])],
+            rules=rules,
+            agreement=0.05,
+            prior=0.05,
+            max_iterations=1,
+        )
 
 
 def test_agreement_is_never_weaker_evidence_than_silence():

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import strings as naive
 
 from crmkit import dedupe
 from crmkit.errors import DataError
+from naive import strings as naive
 
 # Jaro-Winkler (p = 0.1, at most 4 characters, only above Jaro 0.7) and Levenshtein of the pairs in Winkler (1994), table 2.1
 WINKLER = """

@@ -49,84 +49,89 @@ def pairs_in_blocks(
 def expectation_maximisation(
     patterns: NDArray[np.int8],
     counts: NDArray[np.float64],
-    usable: NDArray[np.bool_],
-    total: float,
+    blocks: NDArray[np.int64],
+    used: NDArray[np.bool_],
     sizes: NDArray[np.int64],
     m_start: NDArray[np.float64],
     u_start: NDArray[np.float64],
-    prior_start: float,
+    prior_start: NDArray[np.float64],
     m_pseudo: NDArray[np.float64],
+    u_pseudo: NDArray[np.float64],
     learn_u: bool,
     tolerance: float,
     max_iterations: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float, float, int]:
-    """Fit m, u if asked, and the share of matches to patterns; return them, log-likelihood, last change and steps.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float, int]:
+    """Fit one m, and a share of matches and a u per block; return them with log-likelihood, last change and steps.
 
-    A level of -1 is missing and says nothing. `total` counts all pairs there are: those without a pattern were never
-    candidates and count as non-matches. Field f learns its m only from patterns where ``usable[:, f]``. `m_pseudo` are
-    pseudo-counts of matches per level. The best level of a field is never weaker evidence than silence (m >= u there).
+    A row is a pattern of agreement inside a block, `counts` times; a level of -1 is missing and says nothing. Block b
+    uses field f only where ``used[b, f]``. `m_pseudo` and `u_pseudo` are pairs per level added to what is seen. Where u
+    is known, the best level of a field is never weaker evidence than silence (m >= u there).
     """
     n_patterns, n_fields = patterns.shape
-    n_levels = m_start.shape[1]
-    m, u, prior = m_start.copy(), u_start.copy(), prior_start
-    log_m, log_u = np.zeros((n_fields, n_levels)), np.zeros((n_fields, n_levels))
-    change, likelihood, steps = np.inf, 0.0, 0
+    n_blocks, n_levels = prior_start.size, m_start.shape[1]
+    m, u, prior = m_start.copy(), u_start.copy(), prior_start.copy()
+    evidence = np.zeros((n_blocks, n_fields, n_levels))
+    in_block = np.zeros(n_blocks)
+    for p in range(n_patterns):
+        in_block[blocks[p]] += counts[p]
+    change, steps = np.inf, 0
 
     while steps < max_iterations and change > tolerance:
         steps += 1
-        for f in range(n_fields):
-            for g in range(sizes[f]):
-                log_m[f, g] = np.log(m[f, g])
-                log_u[f, g] = np.log(u[f, g])
+        for b in range(n_blocks):
+            for f in range(n_fields):
+                for g in range(sizes[f]):
+                    evidence[b, f, g] = np.log(m[f, g]) - np.log(u[b, f, g])
 
-        m_sum, u_sum = m_pseudo.copy(), np.zeros((n_fields, n_levels))
-        matches = 0.0
+        m_sum, u_sum, matches = m_pseudo.copy(), u_pseudo.copy(), np.zeros(n_blocks)
         for p in range(n_patterns):
-            match, other = np.log(prior), np.log1p(-prior)
+            b = blocks[p]
+            odds = np.log(prior[b]) - np.log1p(-prior[b])
             for f in range(n_fields):
-                g = patterns[p, f]
-                if g >= 0:
-                    match += log_m[f, g]
-                    other += log_u[f, g]
-            probability = 1.0 / (1.0 + np.exp(min(other - match, 700.0)))
-            matches += counts[p] * probability
+                if used[b, f] and patterns[p, f] >= 0:
+                    odds += evidence[b, f, patterns[p, f]]
+            match = counts[p] / (1.0 + np.exp(min(-odds, 700.0)))
+            matches[b] += match
             for f in range(n_fields):
-                g = patterns[p, f]
-                if g >= 0:
-                    if usable[p, f]:
-                        m_sum[f, g] += counts[p] * probability
-                    u_sum[f, g] += counts[p] * (1.0 - probability)
+                if used[b, f] and patterns[p, f] >= 0:
+                    m_sum[f, patterns[p, f]] += match
+                    u_sum[b, f, patterns[p, f]] += counts[p] - match
 
         change = 0.0
         for f in range(n_fields):
             top = sizes[f] - 1
             _normalise(m_sum[f], sizes[f])
             if learn_u:
-                _normalise(u_sum[f], sizes[f])
-                for g in range(sizes[f]):
-                    change = max(change, abs(u_sum[f, g] - u[f, g]))
-                    u[f, g] = u_sum[f, g]
-            elif m_sum[f, top] < u[f, top]:
-                # the constrained maximum: the bound itself, the other levels in their old proportions
-                rest = (1.0 - u[f, top]) / (1.0 - m_sum[f, top])
-                for g in range(top):
-                    m_sum[f, g] *= rest
-                m_sum[f, top] = u[f, top]
+                for b in range(n_blocks):
+                    _normalise(u_sum[b, f], sizes[f])
+                    for g in range(sizes[f]):
+                        change = max(change, abs(u_sum[b, f, g] - u[b, f, g]))
+                        u[b, f, g] = u_sum[b, f, g]
+            else:
+                for b in range(n_blocks):
+                    if m_sum[f, top] < u[b, f, top]:
+                        # the constrained maximum: the bound itself, the other levels in their old proportions
+                        rest = (1.0 - u[b, f, top]) / (1.0 - m_sum[f, top])
+                        for g in range(top):
+                            m_sum[f, g] *= rest
+                        m_sum[f, top] = u[b, f, top]
             for g in range(sizes[f]):
                 change = max(change, abs(m_sum[f, g] - m[f, g]))
                 m[f, g] = m_sum[f, g]
-        # half a match and half a non-match more than were seen: the share never reaches 0 or 1
-        updated = (matches + 0.5) / (total + 1.0)
-        change = max(change, abs(updated - prior) / min(updated, 1.0 - updated))
-        prior = updated
+        for b in range(n_blocks):
+            # half a match and half a non-match more than were seen: the share never reaches 0 or 1
+            share = (matches[b] + 0.5) / (in_block[b] + 1.0)
+            change = max(change, abs(share - prior[b]))
+            prior[b] = share
 
+    likelihood = 0.0
     for p in range(n_patterns):
-        match, other = np.log(prior), np.log1p(-prior)
+        b = blocks[p]
+        match, other = np.log(prior[b]), np.log1p(-prior[b])
         for f in range(n_fields):
-            g = patterns[p, f]
-            if g >= 0:
-                match += np.log(m[f, g])
-                other += np.log(u[f, g])
+            if used[b, f] and patterns[p, f] >= 0:
+                match += np.log(m[f, patterns[p, f]])
+                other += np.log(u[b, f, patterns[p, f]])
         high = max(match, other)
         likelihood += counts[p] * (high + np.log(np.exp(match - high) + np.exp(other - high)))
     return m, u, prior, likelihood, change, steps

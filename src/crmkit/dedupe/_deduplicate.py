@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +17,7 @@ from crmkit.dedupe import model as _model
 from crmkit.dedupe import pairs as _pairs
 from crmkit.dedupe.fields import Field, checked, encode_field
 from crmkit.dedupe.model import FellegiSunter
-from crmkit.errors import ColumnError, DataError, OptionError
+from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
 
 PIECE = 1 << 18  # pairs compared by one piece of work
 
@@ -68,14 +69,16 @@ def deduplicate(
     records : DataFrame
         One row per record.
     fields : mapping of str to str or list
-        What each column to compare holds: ``"name"``, ``"text"``, ``"date"``, ``"email"``, ``"phone"``, ``"id"`` (a
-        number or code that identifies) or ``"category"``; or its levels of agreement, best first, such as
-        ``["exact", ("jaro_winkler", 0.9)]`` (also ``("levenshtein", edits)``, ``("date_parts", 2)``, ``"local_part"``).
-        Case, white space and compatibility forms of characters never matter; an empty or blank value is missing.
+        What each column to compare holds, three columns or more: ``"name"``, ``"text"``, ``"date"``, ``"email"``,
+        ``"phone"``, ``"id"`` (a number or code that identifies) or ``"category"``; or its levels of agreement, best
+        first, such as ``["exact", ("jaro_winkler", 0.9)]`` (also ``("levenshtein", edits)``, ``("date_parts", 2)``,
+        ``"local_part"``). Case, white space and compatibility forms of characters never matter; an empty or blank value
+        is missing.
     blocking : list of str or tuple of str, optional
-        Which pairs to compare: those equal on all columns of at least one rule. By default the rules follow from the
-        data: each field alone if its equality makes at most ten pairs per record, combinations of two or three of
-        the other fields under the same bound; twenty pairs per record in all.
+        Which pairs to compare: those equal on all columns of at least one rule; a rule must leave two fields to judge
+        its pairs. By default the rules follow from the data: each field alone if its equality makes at most ten pairs
+        per record, combinations of two or three of the other fields under the same bound; twenty pairs per record in
+        all.
     threshold : float, default 0.95
         Least probability, between 0 and 1, at which a pair is linked.
     id : str, optional
@@ -99,19 +102,21 @@ def deduplicate(
     DataError
         Ids are missing or not unique.
     OptionError
-        A kind, level, rule or number is not one of those accepted.
+        A kind, level, rule or number is not one of those accepted, or too few fields are left to judge pairs.
     LimitError
         The rules would make more than `max_pairs` pairs; says which rule and how large its worst block is.
 
     Notes
     -----
-    For level :math:`g_f` of field :math:`f` the evidence is :math:`\log_2 (m_{f g_f} / u_{f g_f})` bits; the match
-    weight adds the log2 odds of :math:`\lambda`, the share of matches among all pairs of records. A missing value adds
-    nothing. u comes from the frequencies of the values and, for fuzzy levels, from random pairs. m and
-    :math:`\lambda` come from the EM algorithm over patterns of agreement; a field learns its m only from pairs that a
-    rule without it has made, and pairs that no rule makes count as non-matches. Clusters are connected components of
-    the linked pairs. The model takes fields as independent given match or non-match: where fields copy each other (an
-    e-mail made of the name), probabilities are too high.
+    Under a rule that made the pair, level :math:`g_f` of field :math:`f` is :math:`\log_2 (m_{f g_f} / u_{f g_f})` bits of
+    evidence; the match weight is their sum over the fields outside the rule plus the log2 odds of :math:`\lambda`, the
+    share of matches among the rule's pairs. Missing values add nothing; of several rules the largest weight counts.
+    m, one for all rules, and u and :math:`\lambda` of each rule come from the EM algorithm over patterns of agreement.
+    u starts from chance agreement (exact from the frequencies of values, fuzzy levels from random pairs) and keeps
+    it with the weight of a hundred pairs, or altogether where fewer than three fields judge a rule's pairs. A u per
+    rule keeps dependent fields honest: e-mails made of names are alike among people of one name, and are no evidence
+    there. Inside a rule, fields count as independent given match or non-match. Clusters are connected components of
+    the linked pairs.
 
     References
     ----------
@@ -142,6 +147,12 @@ def deduplicate(
     for column in wanted:
         if column not in frame.columns:
             raise ColumnError.missing(column, frame.columns, keyword="fields")
+    if blocking is None and len(wanted) < 1 + _pairs.FIELDS_TO_JUDGE:
+        msg = (
+            f"fields= names {len(wanted)}: one chooses the pairs and at least two others must judge them. Name three or "
+            "more, or choose pairs by other columns with blocking="
+        )
+        raise OptionError(msg)
     ids = record_ids(frame, id)
     encoded = [encode_field(frame, column, kind, levels) for column, (kind, levels) in wanted.items()]
 
@@ -158,18 +169,19 @@ def deduplicate(
     _pairs.check_limit(blocks, n, max_pairs)
     left, right, added = _pairs.emit(blocks, n_threads=n_threads)
 
-    patterns, usable = _patterns(ordered, blocks, left, right, n_threads)
+    patterns, rules = _patterns(ordered, blocks, left, right, n_threads)
+    agreement = patterns.levels[:, : len(ordered)]
     model = _model.fit_patterns(
-        patterns.levels[:, : len(ordered)],
+        agreement,
         patterns.counts,
         kinds={field.column: field.kind for field in ordered},
         levels={field.column: field.levels for field in ordered},
         u=_model.chance_agreement(ordered, np.random.default_rng(rng), n_threads=n_threads),
+        rules=rules,
         total=n * (n - 1) / 2.0,
-        usable=usable,
     )
 
-    weights = model.match_weight(patterns.levels[:, : len(ordered)])
+    weights = model.match_weight(agreement, made_by={rule: made.patterns for rule, made in rules.items()})
     probabilities = _model.as_probability(weights)
     linked = (probabilities >= threshold)[patterns.of_pair]
     number = _k.components(n, _frame.readonly(left[linked]), _frame.readonly(right[linked]))
@@ -182,8 +194,8 @@ def deduplicate(
         "missing": {field.column: int((field.codes < 0).sum()) for field in ordered},
         "rows_without_any_value": int(np.logical_and.reduce([field.codes < 0 for field in ordered]).sum()) if n else 0,
         "possible_pairs": n * (n - 1) // 2,
-        "pairs_per_rule": {" + ".join(rule.rule): rule.n_pairs for rule in blocks},
-        "new_pairs_per_rule": {" + ".join(rule.rule): new for rule, new in zip(blocks, added, strict=True)},
+        "pairs_per_rule": {rule.name: rule.n_pairs for rule in blocks},
+        "new_pairs_per_rule": {rule.name: new for rule, new in zip(blocks, added, strict=True)},
         "rules_left_out": tuple(" + ".join(rule) for rule in left_out),
         "comparisons": int(left.size),
         "patterns": int(patterns.counts.size),
@@ -245,8 +257,8 @@ def _patterns(
     left: npt.NDArray[np.int32],
     right: npt.NDArray[np.int32],
     n_threads: int | None,
-) -> tuple[_model.Patterns, npt.NDArray[np.bool_]]:
-    """Compare the pairs, and say from which patterns each field may learn."""
+) -> tuple[_model.Patterns, dict[str, _model.Made]]:
+    """Compare the pairs, and say which patterns each rule made."""
 
     def work(piece: tuple[int, int]) -> list[npt.NDArray[np.int8]]:
         return [field.compare(left[slice(*piece)], right[slice(*piece)]) for field in fields]
@@ -260,18 +272,26 @@ def _patterns(
     columns += [((rule.keys[left] >= 0) & (rule.keys[left] == rule.keys[right])).astype(np.int8) for rule in outside]
     patterns = _model.collapse(columns, [*(len(field.levels) + 1 for field in fields), *([2] * len(outside))])
 
-    usable = np.zeros((patterns.counts.size, len(fields)), dtype=np.bool_)
     names = list(best)
+    rules = {}
     for rule in blocks:
         if rule in outside:
-            satisfied = patterns.levels[:, len(fields) + outside.index(rule)] == 1
+            made = patterns.levels[:, len(fields) + outside.index(rule)] == 1
         else:
             used = [names.index(column) for column in rule.rule]
-            satisfied = (patterns.levels[:, used] == [best[column] for column in rule.rule]).all(axis=1)
-        for position, name in enumerate(names):
-            if name not in rule.rule:
-                usable[:, position] |= satisfied
-    return patterns, usable
+            made = (patterns.levels[:, used] == [best[column] for column in rule.rule]).all(axis=1)
+        if made.any():
+            # a field of one value judges nothing
+            judges = [field.column for field in fields if field.n_values > 1 and field.column not in rule.rule]
+            if len(judges) < _pairs.FIELDS_TO_JUDGE:
+                msg = (
+                    f"the pairs made by the rule {rule.rule!r} are judged by {judges} only, since the other fields have no two "
+                    "different values: their probabilities rest on assumptions. Compare more fields; "
+                    "warnings.simplefilter silences this"
+                )
+                warnings.warn(msg, DataWarning, stacklevel=3)
+            rules[rule.name] = _model.Made(rule.rule, made, own_u=len(judges) >= _model.FIELDS_FOR_OWN_U)
+    return patterns, rules
 
 
 def _clusters_of(frame: _frame.Frame, column: str | None, ids: _frame.Ids, clusters: npt.NDArray[np.int64]) -> Any:

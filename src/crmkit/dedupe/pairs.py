@@ -20,6 +20,7 @@ Rule = tuple[str, ...]
 PAIRS_PER_RECORD = 10  # a default rule makes at most this many
 ALL_PAIRS_PER_RECORD = 20  # all default rules together make at most this many
 COLUMNS_PER_RULE = 3
+FIELDS_TO_JUDGE = 2  # outside the rule: how often one field agrees cannot tell matches from non-matches
 PIECE = 1 << 20  # pairs of one piece of work; a piece has whole rows, so it may be larger
 BYTES_PER_PAIR = 60  # row numbers, pattern, weight and probability, and the ids of the result
 
@@ -34,6 +35,11 @@ class Blocks:
     ends: npt.NDArray[np.int32]
     n_pairs: int
     largest: int
+
+    @property
+    def name(self) -> str:
+        """The columns of the rule as people would write them."""
+        return " + ".join(repr(column) if " + " in column else column for column in self.rule)
 
 
 def block(rule: Rule, columns: Sequence[Field]) -> Blocks:
@@ -67,12 +73,13 @@ def default_blocks(fields: Sequence[Field], max_pairs: int) -> tuple[list[Blocks
     and twos that are still too common in threes. The cheapest rules are taken first, to twenty pairs per record in all.
     """
     n = fields[0].codes.size
+    widest = min(COLUMNS_PER_RULE, len(fields) - FIELDS_TO_JUDGE)
     budget = min(ALL_PAIRS_PER_RECORD * n, max_pairs)
     by_column = {field.column: field for field in fields}
     chosen: list[Blocks] = []
     left_out: list[Rule] = []
     candidates: list[Rule] = [(field.column,) for field in fields]
-    for size in range(1, COLUMNS_PER_RULE + 1):
+    for size in range(1, widest + 1):
         laid_out = [block(rule, [by_column[column] for column in rule]) for rule in candidates]
         # among equals the order of the columns in the caller's mapping decides: sorting is stable
         common: set[Rule] = set()
@@ -86,7 +93,7 @@ def default_blocks(fields: Sequence[Field], max_pairs: int) -> tuple[list[Blocks
         candidates = [
             rule
             for rule in combinations(by_column, size + 1)
-            if size < COLUMNS_PER_RULE and all(part in common for part in combinations(rule, size))
+            if size < widest and all(part in common for part in combinations(rule, size))
         ]
         left_out += [rule for rule in sorted(common) if not any(set(rule) < set(wider) for wider in candidates)]
     return chosen, left_out
@@ -95,8 +102,15 @@ def default_blocks(fields: Sequence[Field], max_pairs: int) -> tuple[list[Blocks
 def given_blocks(frame: Any, blocking: Any, fields: Sequence[Field], order: npt.NDArray[np.int64]) -> list[Blocks]:
     """Lay out the caller's rules; a column that is not compared is read as text."""
     known = {field.column: field for field in fields}
+    compared = set(known)
     answer = []
     for rule in checked_rules(blocking):
+        if len(compared - set(rule)) < FIELDS_TO_JUDGE:
+            msg = (
+                f"the blocking rule {rule!r} leaves {sorted(compared - set(rule))} to judge its pairs by; at least two "
+                "of fields= must be outside a rule: add a field, or take a column out of the rule"
+            )
+            raise OptionError(msg)
         for column in rule:
             if column not in known:
                 known[column] = encode_field(frame, column, "text", ("exact",), keyword="blocking").reordered(order)
@@ -117,7 +131,7 @@ def checked_rules(blocking: Any) -> list[Rule]:
         rule = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Sequence) else ()
         if not rule or not all(isinstance(column, str) for column in rule) or len(set(rule)) < len(rule):
             raise OptionError(msg)
-        if rule not in rules:
+        if set(rule) not in map(set, rules):
             rules.append(rule)
     return rules
 
