@@ -27,6 +27,7 @@ REFUNDS = ("error", "subtract", "drop")
 MISSING = ("error", "drop")
 ROWS = 1 << 20  # rows in one piece of work
 RANGES = 4  # label ranges in one piece of work: narrow ones keep their slots in the cache
+DEFAULTS = {"customer": "customer_id", "time": "timestamp", "amount": "amount", "item": "item_id"}
 NO_FLOATS = readonly(np.empty(0, np.float64))
 
 
@@ -150,7 +151,8 @@ class EventLog:
         """Raise unless the log was built with these columns."""
         for name in names:
             if self.columns.get(name) is None:
-                msg = f"the log has no {name}: name its column with {name}= when you build it"
+                default = DEFAULTS.get(name, "no column")
+                msg = f"the log has no {name} ({default} by default): name its column with {name}= when you build it"
                 raise ColumnError(msg)
 
     def __len__(self) -> int:

@@ -197,10 +197,12 @@ def score(summary: Any, /, *, bins: int = 5, method: str = "quantile", threshold
     if len(frame) == 0:
         msg = "there are no customers to score: the frame has no rows"
         raise DataError(msg)
+    columns = {
+        letter: _frame.numbers(frame, measure, nonnegative=measure != "monetary") for letter, measure in MEASURES.items()
+    }
     scores: dict[str, npt.NDArray[np.int64]] = {}
-    for letter, measure in MEASURES.items():
-        values = _frame.numbers(frame, measure, nonnegative=measure != "monetary")
-        cuts = _cuts(values, bins, measure, thresholds)
+    for letter, values in columns.items():
+        cuts = _cuts(values, bins, MEASURES[letter], thresholds)
         below = np.searchsorted(cuts, values, side="left")
         scores[letter] = bins - below if letter == "r" else below + 1
     digits = 100 * scores["r"] + 10 * scores["f"] + scores["m"]

@@ -1,0 +1,413 @@
+"""Every public function that takes data × everything that can be wrong with a frame: a right answer or a named error.
+
+The matrix is made from the public names: a function that takes data and has no case here fails the first test.
+"""
+
+import dataclasses
+import inspect
+import types
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import crmkit as crm
+from crmkit.errors import CrmkitError, CrmkitWarning
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A public function, a frame it answers, and the roles of the frame's columns."""
+
+    call: Callable[[Any], Any]
+    frame: Callable[[], pd.DataFrame]
+    ids: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()  # columns it answers without
+    keyed: bool = False  # the pandas index holds ids, so that a duplicate is an error
+    per_row: bool = True  # one answer per row: shuffled rows give shuffled answers
+    negative: tuple[str, ...] = ()  # numbers that may be below zero
+    exact: float = 1e-9
+    kinds: tuple[str, ...] = ("polars", "pyarrow")
+    none_is_new: bool = False  # no frame at all stands for a new customer
+
+
+def orders() -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    n = 160
+    return pd.DataFrame(
+        {
+            "customer_id": rng.integers(0, 30, n),
+            "timestamp": pd.Timestamp("2023-01-01") + pd.to_timedelta(np.sort(rng.choice(400 * 24, n, replace=False)), unit="h"),
+            "amount": rng.integers(1, 90, n).astype(float),
+            "item_id": rng.integers(0, 12, n),
+        }
+    )
+
+
+def quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CrmkitWarning)
+        return function(*args, **options)
+
+
+def summary() -> pd.DataFrame:
+    return crm.clv.summarize(orders()).drop(columns="unit").reset_index()
+
+
+def measures() -> pd.DataFrame:
+    return crm.rfm.summarize(orders()).reset_index()
+
+
+def scores() -> pd.DataFrame:
+    return quietly(crm.rfm.score, measures())
+
+
+def survey() -> pd.DataFrame:
+    return pd.DataFrame({"score": [0, 3, 6, 7, 8, 9, 9, 10, 10, 10], "segment": list("aabbabbaab")})
+
+
+def people() -> pd.DataFrame:
+    first = ["anna", "bruno", "clara", "dmitri", "elena", "farid", "greta", "hugo", "ines", "jonas"]
+    last = ["abel", "baker", "costa", "diaz", "evans", "fischer", "garcia", "hansen", "ito", "jones"]
+    rows = [(f, s, f"19{50 + i}-0{1 + i % 9}-1{i % 10}") for i, f in enumerate(first) for s in last[i % 3 :: 3]]
+    rows += [(f[:-1] + "x", s, d) for f, s, d in rows[::4]] + rows[1::5]
+    return pd.DataFrame(rows, columns=["given_name", "surname", "born"])
+
+
+BUYING = types.SimpleNamespace()
+
+
+def buying() -> Any:
+    if not hasattr(BUYING, "model"):
+        BUYING.model = quietly(crm.clv.fit_bg_nbd, summary())
+        BUYING.spend = quietly(crm.clv.fit_gamma_gamma, summary())
+    return BUYING.model
+
+
+def spend() -> Any:
+    buying()
+    return BUYING.spend
+
+
+LOG = {"frame": orders, "ids": ("customer_id",), "times": ("timestamp",), "numbers": ("amount",), "optional": ("item_id",), "per_row": False}
+RFT = ("frequency", "recency", "T")
+SPEND = ("frequency", "monetary_value")
+
+CASES: dict[str, Case] = {
+    "events": Case(crm.events, **LOG),
+    "rfm.summarize": Case(crm.rfm.summarize, **LOG),
+    "rfm.score": Case(
+        crm.rfm.score, measures, numbers=("recency_days", "frequency", "monetary"), negative=("monetary",), optional=("customer_id",)
+    ),
+    "rfm.segment": Case(crm.rfm.segment, scores, numbers=("r", "f", "m"), optional=("rfm",)),
+    "clv.summarize": Case(crm.clv.summarize, **LOG),
+    "clv.compress": Case(crm.clv.compress, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False),
+    "clv.fit_bg_nbd": Case(
+        crm.clv.fit_bg_nbd, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False, exact=1e-6
+    ),
+    "clv.fit_gamma_gamma": Case(
+        crm.clv.fit_gamma_gamma, summary, numbers=SPEND, optional=("customer_id", "recency", "T"), per_row=False, exact=1e-6
+    ),
+    "clv.p_alive": Case(lambda f: crm.clv.p_alive(buying(), f), summary, numbers=RFT, optional=("customer_id", "monetary_value")),
+    "clv.expected_purchases": Case(
+        lambda f: crm.clv.expected_purchases(buying(), f, horizon=4),
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value"),
+        none_is_new=True,
+    ),
+    "clv.expected_spend": Case(
+        lambda f: crm.clv.expected_spend(spend(), f),
+        summary,
+        numbers=SPEND,
+        optional=("customer_id", "recency", "T"),
+        none_is_new=True,
+    ),
+    "feedback.nps": Case(lambda f: crm.feedback.nps(f, by="segment"), survey, ids=("segment",), numbers=("score",), per_row=False),
+    "recommend.interactions": Case(
+        crm.recommend.interactions,
+        orders,
+        ids=("customer_id", "item_id"),
+        times=("timestamp",),
+        numbers=("amount",),
+        per_row=False,
+    ),
+    "dedupe.deduplicate": Case(
+        lambda f: crm.dedupe.deduplicate(f, fields={"given_name": "name", "surname": "name", "born": "date"}),
+        people,
+        keyed=True,
+        per_row=False,
+        exact=1e-6,
+        kinds=(),
+    ),
+}
+# take no frame: objects of crmkit, arrays or plain values; their own tests feed them bad ones
+NO_FRAME = {
+    "dedupe.jaro_winkler",
+    "dedupe.levenshtein",
+    "intervals.wilson",
+    "recommend.fit_item_knn",
+    "recommend.top_items",
+    "results.confidence_level",
+    "results.critical_value",
+    "warmup",
+    "report",
+}
+
+
+def test_every_public_function_has_its_row():
+    found = set()
+    for top in set(crm.__all__) - {"__version__", "errors", "datasets", "plot"}:
+        thing = getattr(crm, top)
+        if isinstance(thing, types.ModuleType):
+            found |= {f"{top}.{name}" for name in thing.__all__ if inspect.isfunction(getattr(thing, name))}
+        elif inspect.isfunction(thing):
+            found.add(top)
+    assert found - NO_FRAME - set(CASES) == set()
+    assert set(CASES) <= found
+
+
+# ── what can be wrong ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def answer(case: Case, frame: Any) -> Any:
+    """The answer, in which nothing is missing or infinite unless a warning or the result said so."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = case.call(frame)
+    assert all(issubclass(w.category, CrmkitWarning) for w in said), [str(w.message) for w in said]
+    if not said:
+        for name, values in numbers_in(result):
+            assert np.isfinite(values).all(), f"{name} is not finite and nobody said so"
+    return result
+
+
+def numbers_in(result: Any, name: str = "result") -> Any:
+    """Every floating-point array or value in a result, with where it stands."""
+    if isinstance(result, pd.DataFrame):
+        for column in result:
+            yield from numbers_in(result[column], f"{name}.{column}")
+    elif isinstance(result, pd.Series):
+        if pd.api.types.is_float_dtype(result.dtype):
+            yield name, result.to_numpy(dtype=float)
+    elif isinstance(result, (pl.DataFrame, pa.Table)):
+        yield from numbers_in(result.to_pandas(), name)
+    elif isinstance(result, np.ndarray):
+        if result.dtype.kind == "f":
+            yield name, result
+    elif isinstance(result, float):
+        yield name, np.array([result])
+    elif isinstance(result, Mapping):
+        for key, value in result.items():
+            yield from numbers_in(value, f"{name}[{key}]")
+    elif dataclasses.is_dataclass(result) and not isinstance(result, type):
+        if getattr(result, "diagnosis", ""):  # the model says in words what is wrong with it
+            return
+        for field in dataclasses.fields(result):
+            yield from numbers_in(getattr(result, field.name), f"{name}.{field.name}")
+
+
+def same(case: Case, first: Any, second: Any, *, order: Any = None) -> None:
+    """Two answers agree; with `order`, the second is of the rows in that order."""
+    one, two = dict(numbers_in(first)), dict(numbers_in(second))
+    assert set(one) == set(two)
+    for name, values in one.items():
+        expected = values[order] if order is not None and case.per_row else values
+        np.testing.assert_allclose(two[name], expected, rtol=case.exact, atol=case.exact, err_msg=name)
+
+
+def read_only(frame: pd.DataFrame) -> pd.DataFrame:
+    columns = {}
+    for name in frame:
+        values = frame[name].array.copy()
+        if isinstance(values, pd.arrays.NumpyExtensionArray):
+            values = values.to_numpy()
+            values.flags.writeable = False
+        columns[name] = values
+    return pd.DataFrame(columns, index=frame.index, copy=False)
+
+
+def as_categories(frame: pd.DataFrame, ids: tuple[str, ...]) -> pd.DataFrame:
+    """Ids as categories in sorted order, some of them unused."""
+    changed = {}
+    for name in ids:
+        values = sorted(set(frame[name]))
+        unused = [max(values) + 1] if not isinstance(values[0], str) else ["zzz"]
+        changed[name] = pd.Categorical(frame[name], categories=[*values, *unused])
+    return frame.assign(**changed)
+
+
+every_case = pytest.mark.parametrize("name", sorted(CASES))
+
+
+@pytest.fixture
+def case(name):
+    return CASES[name]
+
+
+@every_case
+def test_the_frame_itself_is_answered_and_left_alone(case):
+    frame = case.frame()
+    before = frame.copy(deep=True)
+    answer(case, frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@every_case
+def test_a_missing_column_is_named(case):
+    for column in set(case.frame().columns) - set(case.optional):
+        with pytest.raises(CrmkitError, match=column):
+            case.call(case.frame().drop(columns=column))
+    for column in case.optional:
+        answer(case, case.frame().drop(columns=column))
+
+
+@every_case
+def test_a_column_that_is_there_twice_is_named(case):
+    frame = case.frame()
+    for column in set(frame.columns) - set(case.optional):
+        with pytest.raises(CrmkitError, match=column):
+            case.call(pd.concat([frame, frame[[column]]], axis=1))
+
+
+@every_case
+def test_missing_values_are_refused_with_their_place(case):
+    for column in (*case.ids, *case.times, *case.numbers):
+        frame = case.frame()
+        values = frame[column].astype(object)
+        values.iloc[[3, 5]] = None
+        frame[column] = values.astype("float64") if column in case.numbers else values
+        with pytest.raises(CrmkitError, match=rf"{column}.*\b2\b.*row 3"):
+            case.call(frame)
+
+
+@every_case
+def test_infinite_values_are_refused_with_their_place(case):
+    for column in case.numbers:
+        frame = case.frame().astype({column: float})
+        frame.loc[frame.index[4], column] = np.inf
+        with pytest.raises(CrmkitError, match=rf"{column}.*\b1\b.*row 4"):
+            case.call(frame)
+
+
+@every_case
+def test_negative_values_are_refused_or_allowed_on_purpose(case):
+    for column in case.numbers:
+        frame = case.frame().astype({column: float})
+        frame.loc[frame.index[2], column] = -3.0
+        if column in case.negative:
+            answer(case, frame)
+        else:
+            with pytest.raises(CrmkitError, match=rf"{column}.*row 2"):
+                case.call(frame)
+
+
+@every_case
+def test_text_where_numbers_belong_is_named(case):
+    for column in case.numbers:
+        frame = case.frame()
+        frame[column] = ["x"] * len(frame)
+        with pytest.raises(CrmkitError, match=column):
+            case.call(frame)
+    for column in case.times:
+        for wrong in (["next week"] * len(case.frame()), np.arange(len(case.frame()))):
+            frame = case.frame()
+            frame[column] = wrong
+            with pytest.raises(CrmkitError, match=column):
+                case.call(frame)
+
+
+@every_case
+def test_mixed_time_zones_are_refused(case):
+    for column in case.times:
+        frame = case.frame()
+        zones = ["UTC", "Asia/Tokyo"]
+        frame[column] = pd.Series([t.tz_localize(zones[i % 2]) for i, t in enumerate(frame[column])], dtype=object)
+        with pytest.raises(CrmkitError, match=rf"{column}.*time zones"):
+            case.call(frame)
+
+
+@every_case
+def test_an_empty_frame_is_refused_or_answered(case):
+    try:
+        answer(case, case.frame().iloc[:0])
+    except CrmkitError as error:
+        assert str(error)
+
+
+@every_case
+def test_one_row_is_answered_or_refused_by_name(case):
+    try:
+        answer(case, case.frame().iloc[:1])
+    except CrmkitError as error:
+        assert str(error)
+
+
+@every_case
+def test_a_duplicate_index_is_refused_where_it_holds_ids_and_means_nothing_elsewhere(case):
+    frame = case.frame()
+    doubled = frame.set_axis([7] * len(frame))
+    if case.keyed:
+        with pytest.raises(CrmkitError, match="index"):
+            case.call(doubled)
+    else:
+        same(case, answer(case, frame), answer(case, doubled))
+
+
+@every_case
+def test_shuffled_rows_give_the_same_answers(case):
+    frame = case.frame()
+    order = np.random.default_rng(2).permutation(len(frame))
+    shuffled = frame.iloc[order]
+    if not case.keyed:
+        shuffled = shuffled.reset_index(drop=True)
+    same(case, answer(case, frame), answer(case, shuffled), order=order)
+
+
+@every_case
+def test_read_only_arrays_are_answered(case):
+    same(case, answer(case, case.frame()), answer(case, read_only(case.frame())))
+
+
+@every_case
+def test_nullable_and_arrow_columns_give_the_same_answers(case):
+    expected = answer(case, case.frame())
+    for backend in ("numpy_nullable", "pyarrow"):
+        same(case, expected, answer(case, case.frame().convert_dtypes(dtype_backend=backend)))
+
+
+@every_case
+def test_categorical_ids_with_unused_levels_give_the_same_answers(case):
+    same(case, answer(case, case.frame()), answer(case, as_categories(case.frame(), case.ids)))
+
+
+@every_case
+def test_other_frames_give_the_same_numbers(case):
+    expected = dict(numbers_in(answer(case, case.frame())))
+    for kind in case.kinds:
+        other = pl.from_pandas(case.frame()) if kind == "polars" else pa.Table.from_pandas(case.frame(), preserve_index=False)
+        result = answer(case, other)
+        if isinstance(result, (pl.DataFrame, pa.Table)):
+            result = result.to_pandas()
+        numbers = dict(numbers_in(result))
+        for name, values in expected.items():
+            # a Series elsewhere is a frame of the id and one column
+            found = numbers[name] if name in numbers else list(numbers.values())[-1]
+            np.testing.assert_allclose(found, values, rtol=case.exact, err_msg=f"{kind}: {name}")
+
+
+@every_case
+def test_what_is_no_frame_is_refused(case):
+    for wrong in (None, 3, "orders.csv", pl.LazyFrame({"a": [1]})):
+        if wrong is None and case.none_is_new:
+            answer(case, wrong)
+            continue
+        with pytest.raises(CrmkitError):
+            case.call(wrong)
