@@ -177,11 +177,9 @@ def test_people_of_one_name_with_alike_emails_are_not_one_person():
     assert precision > 0.97
     assert recall > 0.97
     assert found.report["estimated_matches"] == pytest.approx(true_pairs, rel=0.05)
-    # that two namesakes have similar e-mails (levels 1 and 2) says nothing; between strangers it would say a lot
-    email = found.model.m["email"], found.model.rule_u["first + last"]["email"], found.model.u["email"]
-    among_namesakes, among_strangers = (np.log2(np.array(email[0]) / np.array(u))[1:3] for u in email[1:])
-    assert among_namesakes.max() < 1
-    assert (among_strangers > among_namesakes + 5).all()
+    # that namesakes have similar e-mails (levels 1 and 2) is no evidence
+    email = np.array(found.model.m["email"]), np.array(found.model.rule_u["first + last"]["email"])
+    assert np.log2(email[0] / email[1])[1:3].max() < 0
 
 
 # ── what must not matter ─────────────────────────────────────────────────────────────────────────────────────────────────

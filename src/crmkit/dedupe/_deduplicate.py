@@ -113,7 +113,7 @@ def deduplicate(
     share of matches among the rule's pairs. Missing values add nothing; of several rules the largest weight counts.
     m, one for all rules, and u and :math:`\lambda` of each rule come from the EM algorithm over patterns of agreement.
     u starts from chance agreement (exact from the frequencies of values, fuzzy levels from random pairs) and keeps
-    it with the weight of a hundred pairs, or altogether where fewer than three fields judge a rule's pairs. A u per
+    it with the weight of a hundred pairs, or altogether where no rule leaves three fields to judge its pairs. A u per
     rule keeps dependent fields honest: e-mails made of names are alike among people of one name, and are no evidence
     there. Inside a rule, fields count as independent given match or non-match. Clusters are connected components of
     the linked pairs.
@@ -273,6 +273,10 @@ def _patterns(
     patterns = _model.collapse(columns, [*(len(field.levels) + 1 for field in fields), *([2] * len(outside))])
 
     names = list(best)
+    # a field of one value judges nothing
+    judges = {b.name: {field.column for field in fields if field.n_values > 1} - set(b.rule) for b in blocks}
+    # two classes are identified by three fields; where those have taught m, two are enough
+    taught = set().union(*(judging for judging in judges.values() if len(judging) >= _model.FIELDS_FOR_OWN_U))
     rules = {}
     for rule in blocks:
         if rule in outside:
@@ -280,17 +284,17 @@ def _patterns(
         else:
             used = [names.index(column) for column in rule.rule]
             made = (patterns.levels[:, used] == [best[column] for column in rule.rule]).all(axis=1)
-        if made.any():
-            # a field of one value judges nothing
-            judges = [field.column for field in fields if field.n_values > 1 and field.column not in rule.rule]
-            if len(judges) < _pairs.FIELDS_TO_JUDGE:
-                msg = (
-                    f"the pairs made by the rule {rule.rule!r} are judged by {judges} only, since the other fields have no two "
-                    "different values: their probabilities rest on assumptions. Compare more fields; "
-                    "warnings.simplefilter silences this"
-                )
-                warnings.warn(msg, DataWarning, stacklevel=3)
-            rules[rule.name] = _model.Made(rule.rule, made, own_u=len(judges) >= _model.FIELDS_FOR_OWN_U)
+        if not made.any():
+            continue
+        judging = judges[rule.name]
+        if len(judging) < _pairs.FIELDS_TO_JUDGE:
+            msg = (
+                f"the pairs made by the rule {rule.rule!r} are judged by {sorted(judging)} only, since the other fields "
+                "have no two different values: their probabilities rest on assumptions. Compare more fields; "
+                "warnings.simplefilter silences this"
+            )
+            warnings.warn(msg, DataWarning, stacklevel=3)
+        rules[rule.name] = _model.Made(rule.rule, made, own_u=len(judging) >= _pairs.FIELDS_TO_JUDGE and judging <= taught)
     return patterns, rules
 
 

@@ -172,6 +172,8 @@ def encode_field(frame: Any, column: str, kind: str, levels: tuple[Level, ...], 
 
 def _plain(value: str) -> str:
     """Fold case and compatibility forms, and runs of white space to one space."""
+    if value.isascii():  # nothing to compose, and by far the most values
+        return " ".join(value.lower().split())
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).split())
 
 
