@@ -323,6 +323,21 @@ def test_boundaries_are_named(rows, named):
     json.dumps(model.to_dict(), allow_nan=False)
 
 
+def test_customers_who_leave_at_once_or_never_are_named():
+    """Half buy on and on, half are never seen after one repeat: dropout of 0 or 1, nothing between."""
+    loyal = [(20 + i, 60.0, 60.0) for i in range(30)]
+    lost = [(1, 0.2 + 0.01 * i, 60.0) for i in range(30)]
+    with warns(DataWarning, match="ridge: a and b shrink together"):
+        clv.fit_bg_nbd(histories(*loyal, *lost))
+
+
+def test_one_customer_of_20_000_purchases_does_not_break_the_fit(cdnow):
+    outlier = histories((20_000, 38.0, 39.0)).assign(unit="W")
+    model = clv.fit_bg_nbd(pd.concat([cdnow, outlier]))
+    assert model.converged
+    assert model.diagnosis == "well identified"
+
+
 def test_a_search_that_stops_short_says_so(shop, monkeypatch):
     from crmkit.clv import bg_nbd as module
 
@@ -396,7 +411,8 @@ def test_array_methods_refuse_what_frames_refuse(model):
         model.expected_purchases(3, 1)
     with raises(OptionError, match="horizon"):
         model.expected_purchases(-1)
-    with raises(FitError, match="beyond the numbers"):
+    # errstate: uncompiled, the kernel computes with numpy scalars, which warn on the way to infinity
+    with np.errstate(all="ignore"), raises(FitError, match="beyond the numbers"):
         bg_nbd(1e300, 1e-300, 1.0, 1.0).expected_purchases(1e300)
 
 

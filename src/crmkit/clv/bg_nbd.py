@@ -196,7 +196,8 @@ def fit_bg_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None, 
     -----
     Maximises :math:`\sum_i w_i \ell_i - \text{penalty} \sum_j (\ln\theta_j)^2` over r, alpha (in units of the mean T), a and b,
     by Newton steps in log parameters with exact derivatives, over distinct rows. A penalty of 0.1 is a prior with standard
-    deviation 2.2 on each log parameter: it fades as customers are added, and gives small samples a finite answer.
+    deviation 2.2 on each log parameter: it fades as customers are added, and gives small samples a finite answer; standard errors
+    are then those of the posterior.
 
     References
     ----------
