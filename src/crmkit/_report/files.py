@@ -1,0 +1,184 @@
+"""A user's file as the frame the report needs: the named columns, ids as they are spelled, amounts put together."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crmkit import _frame
+from crmkit.errors import ColumnError, CrmkitError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Layout", "Named", "read_purchases", "read_survey"]
+
+TEXT = (".csv", ".tsv", ".txt")
+PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+PARQUET = (".parquet", ".pq")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """How a text file is written."""
+
+    separator: str | None = None
+    encoding: str = "utf-8"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Named:
+    """The columns of a purchase file; an amount is a column, or quantity × price, less refunds in a column of their own."""
+
+    customer: str
+    time: str
+    amount: str | None
+    order: str | None = None
+    item: str | None = None
+    price: str | None = None
+    quantity: str | None = None
+    less: str | None = None
+
+
+def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str | None = None) -> tuple[pd.DataFrame, str]:
+    """Return the columns the report needs, and the name of the one with the amounts."""
+    ids = [name for name in (named.customer, named.order, named.item) if name is not None]
+    numbers = [name for name in (named.amount, named.price, named.quantity, named.less) if name is not None]
+    options = {"--customer": named.customer, "--time": named.time, "--amount": named.amount, "--order": named.order, "--item": named.item}
+    options |= {"--price": named.price, "--quantity": named.quantity, "--less": named.less}
+    frame = _read(path, {option: name for option, name in options.items() if name is not None}, layout, text=[*ids, named.time])
+    if time_format is not None:
+        frame = frame.assign(**{named.time: _times(frame, named.time, time_format)})
+    if len(numbers) == 1 and named.amount is not None:
+        return frame, named.amount
+
+    # a column that holds no numbers is refused by name; missing ones pass, where their rows may be left out
+    for name in numbers:
+        if frame[name].dtype.kind not in "iuf":
+            _frame.numbers(frame, name)
+    amount, title = _amount(frame, named)
+    if title in frame.columns:
+        msg = f"the file has a column {title!r} already; rename it"
+        raise DataError(msg)
+    return frame.assign(**{title: amount}), title
+
+
+def read_survey(path: Path, score: str, by: str | None, customer: str, layout: Layout) -> pd.DataFrame:
+    """Return the answers, with the customer column where the file has it."""
+    wanted = {"--score": score} | ({"--by": by} if by is not None else {})
+    return _read(path, wanted, layout, text=[customer], optional=[customer])
+
+
+def _amount(frame: pd.DataFrame, named: Named) -> tuple[Any, str]:
+    if named.quantity is not None and named.price is not None:
+        # whole columns at once, in floats: a product of small integers may not fit their type
+        amount = frame[named.quantity].astype("float64") * frame[named.price].astype("float64")
+        title = f"{named.quantity} × {named.price}"
+    else:
+        assert named.amount is not None
+        amount, title = frame[named.amount].astype("float64"), named.amount
+    if named.less is not None:
+        less = frame[named.less]
+        if (less < 0).any():
+            count, row = _frame.first_place((less < 0).to_numpy(dtype=bool, na_value=False))
+            msg = f"column {named.less!r}: {count:,} negative, the first in row {row}; --less takes what is to be subtracted, as positive"
+            raise DataError(msg)
+        amount, title = amount - less.astype("float64"), f"{title} − {named.less}"
+    return amount, title
+
+
+def _read(
+    path: Path, wanted: dict[str, str], layout: Layout, *, text: list[str], optional: list[str] | None = None
+) -> pd.DataFrame:
+    """Read the wanted columns of a file, after a look at its heading alone."""
+    if not path.exists():
+        msg = f"{path}: no such file"
+        raise DataError(msg)
+    if path.is_dir():
+        msg = f"{path} is a folder, not a file"
+        raise DataError(msg)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in PACKED else (suffixes or [""])[-1]
+    if kind not in TEXT + PARQUET:
+        msg = f"{path}: expected a CSV ({', '.join(TEXT)}, packed or not) or parquet file"
+        raise DataError(msg)
+    separator = layout.separator or ("\t" if kind == ".tsv" else ",")
+    try:
+        found = _parquet_columns(path) if kind in PARQUET else _text_columns(path, separator, layout)
+        if kind in TEXT and len(found) == 1 and separator not in found[0]:
+            for other, name in ((";", "';'"), ("\t", "$'\\t'"), ("|", "'|'"), (",", "','")):
+                if other in found[0]:
+                    msg = f"{path}: the heading is one column {found[0][:60]!r}; if another character parts the columns, pass --separator {name}"
+                    raise DataError(msg)
+        for option, name in wanted.items():
+            if name not in found:
+                raise _no_column(path, option, name, found)
+        columns = list(dict.fromkeys([*wanted.values(), *(name for name in optional or () if name in found)]))
+        if kind in PARQUET:
+            return _read_parquet(path, columns)
+        return _read_text(path, columns, [name for name in text if name in columns], separator, layout)
+    except CrmkitError:
+        raise
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not written in {layout.encoding} (byte {error.start:,}); pass --encoding, such as --encoding latin-1"
+        raise DataError(msg) from error
+    except (OSError, ValueError, LookupError, ImportError) as error:
+        # pandas and pyarrow raise one of these for what they cannot read
+        msg = f"{path} cannot be read: {' '.join(str(error).split())}"
+        raise DataError(msg) from error
+
+
+def _no_column(path: Path, option: str, name: str, found: list[str]) -> ColumnError:
+    plain = str(ColumnError.missing(name, found)).replace("the frame has", f"{path.name} has")
+    return ColumnError(f"{plain} Say which it is with {option}.")
+
+
+def _text_columns(path: Path, separator: str, layout: Layout) -> list[str]:
+    import pandas as pd
+
+    return [str(name) for name in pd.read_csv(path, sep=separator, encoding=layout.encoding, nrows=0).columns]
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        from crmkit.plot._canvas import MissingExtraError
+
+        msg = "parquet files are read with pyarrow, which is not installed: python -m pip install pyarrow"
+        raise MissingExtraError(msg) from error
+    return [str(name) for name in parquet.read_schema(path).names]
+
+
+def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path, columns=columns).reset_index(drop=True)[columns]
+
+
+def _read_text(path: Path, columns: list[str], text: list[str], separator: str, layout: Layout) -> pd.DataFrame:
+    import pandas as pd
+
+    # ids and times as they are written: "007" is not 7, and only the log decides what is a date
+    as_text: Any = dict.fromkeys(text, "string")
+    return pd.read_csv(path, sep=separator, encoding=layout.encoding, usecols=columns, dtype=as_text)[columns]
+
+
+def _times(frame: pd.DataFrame, column: str, time_format: str) -> Any:
+    import pandas as pd
+
+    values = frame[column]
+    if values.dtype.kind in "iuf":
+        values = values.astype("Int64").astype("string")
+    try:
+        times = pd.to_datetime(values, format=time_format, errors="coerce")
+    except ValueError as error:
+        msg = f"--time-format {time_format!r}: {error}"
+        raise DataError(msg) from error
+    unread = (times.isna() & values.notna()).to_numpy(dtype=bool)
+    if unread.any():
+        count, row = _frame.first_place(unread)
+        msg = f"column {column!r}: {count:,} not written as {time_format!r}, the first in row {row} ({values.iloc[row]!r})"
+        raise DataError(msg)
+    return times

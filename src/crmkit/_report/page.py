@@ -1,0 +1,146 @@
+"""HTML that is safe by construction: text is escaped unless it was made here."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Column", "Markup", "document", "element", "figure", "join", "svg", "table"]
+
+
+class Markup(str):
+    """HTML made by the functions here; any other string is text, and is escaped before it goes into a page."""
+
+    __slots__ = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """Title of a table's column and what its cells are: "number", "label" (kept on one line), "words" or a short "fact"."""
+
+    title: str
+    kind: str = "number"
+
+
+def element(tag: str, /, *children: Any, **attributes: str) -> Markup:
+    """Build an element; ``class_`` stands for class, other underscores for hyphens."""
+    given = "".join(f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for name, value in attributes.items())
+    return Markup(f"<{tag}{given}>{join(children)}</{tag}>")
+
+
+def join(children: Iterable[Any]) -> Markup:
+    """Put pieces one behind the other."""
+    return Markup("".join(child if isinstance(child, Markup) else html.escape(str(child)) for child in children))
+
+
+def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> Markup:
+    """Build a table that scrolls sideways by itself on a narrow screen; the first cell of a row is its heading."""
+    titles = [element("th", column.title, scope="col", class_=column.kind) for column in columns]
+    head = [element("thead", element("tr", *titles))] if any(column.title for column in columns) else []
+    body = [
+        element(
+            "tr",
+            *(
+                element("th" if place == 0 else "td", cell, **_cell(place, column))
+                for place, (column, cell) in enumerate(zip(columns, row, strict=True))
+            ),
+        )
+        for row in rows
+    ]
+    content = element("table", element("caption", caption), *head, element("tbody", *body))
+    # a region that scrolls must be reachable by keyboard
+    return element("div", content, class_="scroll", role="region", aria_label=caption, tabindex="0")
+
+
+def _cell(place: int, column: Column) -> dict[str, str]:
+    return {"class_": column.kind, "scope": "row"} if place == 0 else {"class_": column.kind}
+
+
+def figure(picture: Figure, name: str, caption: str, description: str) -> Markup:
+    """Show a picture with what it says in words, for those who do not see it."""
+    return element("figure", svg(picture, name, description), element("figcaption", caption))
+
+
+def svg(picture: Figure, name: str, description: str) -> Markup:
+    """Turn a matplotlib figure into inline SVG: the same bytes each time, with ids that no other picture has."""
+    import io
+
+    out = io.StringIO()
+    picture.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    # matplotlib draws some ids at random, and uses the same ones in every figure
+    for number, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))):
+        text = re.sub(rf'(\bid="|href="#|url\(#){re.escape(old)}(?="|\))', rf"\g<1>{name}-{number}", text)
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    opening, rest = text.split(">", 1)
+    box = re.search(r'viewBox="[^"]+"', opening)
+    assert box is not None
+    return Markup(
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img"'
+        f' aria-label="{html.escape(description)}">{rest.strip()}'
+    )
+
+
+def document(title: str, body: Markup) -> str:
+    """Build the whole page: style and pictures are in it, nothing is loaded from elsewhere."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+STYLE = """
+:root { color-scheme: light; --ink: #1f2933; --muted: #52606d; --line: #d9e0e6; --main: #1b4f72; --soft: #f3f6f9; --warm: #fdf3e3; }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
+@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
+body { margin: 0; color: var(--ink); background: #fff; font: 1rem/1.6 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+.skip { position: absolute; left: -999rem; }
+.skip:focus { left: 1rem; top: 1rem; padding: .5rem 1rem; background: #fff; z-index: 2; }
+header, main, footer { max-width: 66rem; margin: 0 auto; padding: 0 1.25rem; }
+header { padding-top: 2.5rem; }
+h1 { margin: 0; font-size: clamp(1.7rem, 5vw, 2.4rem); line-height: 1.2; letter-spacing: -.01em; }
+.lead { margin: .4rem 0 0; color: var(--muted); }
+h2 { margin: 0 0 .6rem; font-size: 1.45rem; line-height: 1.3; color: var(--main); }
+h3 { margin: 2rem 0 .4rem; font-size: 1.08rem; }
+p { margin: .6rem 0; max-width: 46rem; overflow-wrap: anywhere; }
+a { color: var(--main); }
+a:focus-visible, .scroll:focus-visible { outline: 3px solid #e08a1e; outline-offset: 2px; }
+nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: 1.4rem 0 0; padding: 0; list-style: none; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.2rem, 1fr)); gap: .75rem; margin: 1.6rem 0 0; }
+.tiles div { padding: .8rem 1rem; background: var(--soft); border-radius: .5rem; }
+.tiles dt { color: var(--muted); font-size: .85rem; line-height: 1.35; }
+.tiles dd { margin: .15rem 0 0; font-size: 1.35rem; font-weight: 650; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.tiles dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--muted); }
+section { margin: 2.4rem 0; padding-top: 1.8rem; border-top: 1px solid var(--line); }
+.reading { font-size: 1.08rem; }
+.limits { padding: .7rem 1rem; background: var(--soft); border-left: 4px solid var(--main); border-radius: 0 .4rem .4rem 0; }
+.note { padding: .7rem 1rem; background: var(--warm); border-left: 4px solid #b45f06; border-radius: 0 .4rem .4rem 0; }
+.scroll { margin: 1.2rem 0; overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .93rem; font-variant-numeric: tabular-nums; }
+caption { padding: 0 0 .5rem; text-align: left; color: var(--muted); font-size: .9rem; }
+th, td { padding: .42rem .6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: baseline; white-space: nowrap; }
+thead th { border-bottom: 2px solid var(--main); color: var(--main); font-weight: 600; vertical-align: bottom; white-space: normal; }
+thead th.number { min-width: 4.4rem; }
+tbody th { font-weight: 600; }
+thead th.label, thead th.words { text-align: left; }
+tbody tr:hover { background: var(--soft); }
+.label, .words, .fact { text-align: left; }
+.fact { white-space: normal; }
+td.words { white-space: normal; min-width: 11rem; overflow-wrap: anywhere; }
+figure { margin: 1.4rem 0; max-width: 38rem; }
+figure svg { display: block; width: 100%; height: auto; }
+figcaption { margin-top: .3rem; color: var(--muted); font-size: .9rem; }
+ul { padding-left: 1.2rem; }
+footer { padding-bottom: 3rem; color: var(--muted); font-size: .9rem; }
+@media (max-width: 30rem) { header, main, footer { padding-left: 1rem; padding-right: 1rem; } }
+@media print { .scroll { overflow: visible; } section { break-inside: avoid-page; } nav { display: none; } }
+"""
