@@ -243,7 +243,7 @@ def record_ids(frame: _frame.Frame, column: str | None) -> _frame.Ids:
 
 
 def _check_numbers(threshold: Any, max_pairs: Any) -> None:
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0.0 < threshold < 1.0:
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.floating)) or not 0.0 < threshold < 1.0:
         msg = f"threshold={threshold!r} is not a probability strictly between 0 and 1"
         raise OptionError(msg)
     if isinstance(max_pairs, bool) or not isinstance(max_pairs, (int, np.integer)) or max_pairs < 1:

@@ -39,7 +39,7 @@ class Blocks:
     @property
     def name(self) -> str:
         """The columns of the rule as people would write them."""
-        return " + ".join(repr(column) if " + " in column else column for column in self.rule)
+        return " + ".join(repr(name) if " + " in str(name) else str(name) for name in self.rule)
 
 
 def block(rule: Rule, columns: Sequence[Field]) -> Blocks:
