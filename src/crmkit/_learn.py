@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame
-from crmkit._frame._read import as_pandas
+from crmkit._frame._read import as_pandas, rows_are
 from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
 
 __all__ = [
@@ -174,9 +174,9 @@ def _is_number(frame: _frame.Frame, name: Any) -> bool:
         return False
     if kind in "biufc":
         return True
-    # objects: Decimals and mixtures of int and float are numbers
-    some = next((value for value in series if isinstance(value, str)), None)
-    return some is None and any(not isinstance(value, bool) and hasattr(value, "__float__") for value in series)
+    # objects: Decimals and mixtures of int and float are numbers, and so are numbers among text once they are put right
+    present = series[~series.isna().to_numpy(dtype=np.bool_)]
+    return any(hasattr(value, "__float__") and not isinstance(value, (bool, np.bool_)) for value in present)
 
 
 def _number(frame: _frame.Frame, name: Any) -> Floats:
@@ -201,7 +201,7 @@ def _refuse_numbers_as_text(text: _frame.Text, name: Any) -> None:
     if reads.sum() < len(text.values) / 2:
         return
     odd = ~reads[text.codes]
-    rest = f"; {odd.sum():,} rows are blank or not numbers, the first row {odd.argmax()}" if odd.any() else ""
+    rest = f"; {rows_are(int(odd.sum()))} blank or no number, the first row {odd.argmax()}" if odd.any() else ""
     msg = (
         f"column {name!r} holds numbers stored as text{rest}. Convert it, as with pandas.to_numeric(column, errors='coerce'),"
         " and fill what is then missing; if its values are names, make it categorical under few names"
