@@ -143,6 +143,18 @@ def test_later_cutoffs_are_predicted_only_from_labels_known_by_then():
     assert folds == [([0, 1], [3, 4]), ([0, 1, 2], [5])]
 
 
+def test_a_fold_with_one_class_is_not_scored_and_a_feature_may_be_constant_in_another():
+    X = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0], [0.0, 4.0], [1.0, 2.0], [1.0, 5.0]])
+    y = np.array([False, True, False, True, True, False])
+    one_class, constant = (np.array([0, 2]), np.array([4, 5])), (np.arange(4), np.array([4, 5]))
+    assert _learn.cross_validate(X, np.zeros(2, bool), y, [one_class]) == {"folds": 0, "base_rate": 0.5}
+    scores = _learn.cross_validate(X, np.zeros(2, bool), y, [one_class, constant])
+    fitted = _learn.fit_logistic(X[:4], np.zeros(2, bool), y[:4])
+    assert scores["folds"] == 1
+    assert fitted.coefficients[0] == 0
+    assert scores["base_log_loss"] == pytest.approx(np.log(2))
+
+
 def panel_frame(n_customers=300, cutoffs=("2024-04-01", "2024-07-01", "2024-10-01"), horizon="90D"):
     rng = np.random.default_rng(1)
     rate = rng.gamma(1.0, 0.02, n_customers)

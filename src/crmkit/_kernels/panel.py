@@ -33,8 +33,8 @@ def features(
     """Ticks since the last and the first order, and orders and amounts per window and (last row) in all, before each cutoff.
 
     `start`, `instant` and `amount` are the orders of customers `first` to `last`, numbered `customer_of` in the panel;
-    only cutoffs flagged in `mine` are filled, `eligible` says which of them have a row. Cutoffs ascend, and so does each
-    column of `window_starts`. `amount` may be empty: then there are no amounts.
+    only cutoffs flagged in `mine` are filled, `eligible` says which of them have a row. Cutoffs ascend. `amount` may be
+    empty: then there are no amounts.
     """
     n_windows = window_starts.shape[1]
     has_amount = amount.size == instant.size and amounts.shape[1] > 0
@@ -60,6 +60,9 @@ def features(
                 for w in range(n_windows):
                     while begin[w] < head and instant[begin[w]] < window_starts[j, w]:
                         begin[w] += 1
+                    # in the hour that a clock goes through twice, a later cutoff may have the earlier window
+                    while begin[w] > lowest and instant[begin[w] - 1] >= window_starts[j, w]:
+                        begin[w] -= 1
                     orders[w, row] = head - begin[w]
                     if has_amount:
                         # summed afresh: a difference of running sums keeps the rounding of everything before the window
