@@ -26,6 +26,7 @@ Codes = npt.NDArray[np.int32]
 REFUNDS = ("error", "subtract", "drop")
 MISSING = ("error", "drop")
 ROWS = 1 << 20  # rows in one piece of work
+CUSTOMERS = 1 << 16  # customers in one piece of work
 RANGES = 4  # label ranges in one piece of work: narrow ones keep their slots in the cache
 DEFAULTS = {"customer": "customer_id", "time": "timestamp", "amount": "amount", "item": "item_id"}
 NO_FLOATS = readonly(np.empty(0, np.float64))
@@ -385,8 +386,34 @@ def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missin
             raise DataError(msg)
         n_refunds = 0
 
-    start, rows, instant = _sorted_rows(customer, len(labels), raw.instant, raw.order[0] if raw.order else None)
-    lines = Lines(
+    lines = _sorted_lines(raw, customer, len(labels))
+    if n_refunds:
+        dropped["refund rows subtracted"] = n_refunds
+    items, orders_known, kinds, clock, n_missing = raw.item, raw.order, raw.kind, raw.clock, raw.n_missing
+    item_labels, order_labels, kind_labels = ((known[1] if known else None) for known in (items, orders_known, kinds))
+    # the columns in file order have done their work; orders need the room
+    del raw, customer, refund_rows, items, orders_known, kinds
+    order_of, orders = _orders(lines, len(order_labels) if order_labels else 0, dropped, has_refunds=n_refunds > 0)
+    return EventLog(
+        labels=labels,
+        items=item_labels,
+        order_labels=order_labels,
+        kinds=kind_labels,
+        lines=dataclasses.replace(lines, order=order_of),
+        orders=orders,
+        clock=clock,
+        columns=MappingProxyType(dict(columns)),
+        refunds=refunds,
+        missing=missing,
+        n_missing=n_missing,
+        dropped=MappingProxyType(dropped),
+    )
+
+
+def _sorted_lines(raw: _Raw, customer: Codes, n_labels: int) -> Lines:
+    """Bring every column into the order of customer and time; to which order a line belongs is not known yet."""
+    start, rows, instant = _sorted_rows(customer, n_labels, raw.instant, raw.order[0] if raw.order else None)
+    return Lines(
         start=start,
         time=instant if raw.time is raw.instant else _gathered(raw.time, rows),
         instant=instant,
@@ -396,24 +423,6 @@ def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missin
         item=_gathered(raw.item[0], rows) if raw.item else None,
         quantity=_gathered(raw.quantity, rows),
         kind=_gathered(raw.kind[0], rows) if raw.kind else None,
-    )
-    del rows
-    if n_refunds:
-        dropped["refund rows subtracted"] = n_refunds
-    order_of, orders = _orders(lines, len(raw.order[1]) if raw.order else 0, dropped, has_refunds=n_refunds > 0)
-    return EventLog(
-        labels=labels,
-        items=raw.item[1] if raw.item else None,
-        order_labels=raw.order[1] if raw.order else None,
-        kinds=raw.kind[1] if raw.kind else None,
-        lines=dataclasses.replace(lines, order=order_of),
-        orders=orders,
-        clock=raw.clock,
-        columns=MappingProxyType(dict(columns)),
-        refunds=refunds,
-        missing=missing,
-        n_missing=raw.n_missing,
-        dropped=MappingProxyType(dropped),
     )
 
 
@@ -437,12 +446,10 @@ def _sorted_rows(customer: Codes, n_labels: int, instant: Ticks, order: Codes | 
 
 
 def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refunds: bool) -> tuple[Codes, Orders]:
-    start, instant, n = lines.start, lines.instant, lines.instant.size
-    if lines.order_code is None and not has_refunds and _o.count_moments(start, instant) == n:
-        # every line is an order of its own: one copy of the columns serves both
-        identity = readonly(np.arange(n, dtype=np.int32))
-        return identity, Orders(start, lines.time, instant, lines.amount)
+    if lines.order_code is None and not has_refunds:
+        return _orders_by_moment(lines)
 
+    start, instant, n = lines.start, lines.instant, lines.instant.size
     order_of, order_start = np.empty(n, np.int32), np.empty(start.size, np.int64)
     first_line = np.empty(n, np.int32)
     signs = lines.amount if has_refunds and lines.amount is not None else NO_FLOATS
@@ -460,9 +467,7 @@ def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refund
     if has_refunds and amount is not None and lines.amount is not None:
         total, amount = readonly(amount), amount.copy()
         named = lines.order_code is not None
-        n_short, short = _o.subtract_refunds(
-            start, order_start, instant, first_line, lines.amount, order_of, named, total, amount
-        )
+        n_short, short = _o.subtract_refunds(start, order_start, instant, first_line, lines.amount, order_of, named, total, amount)
         if n_short:
             dropped["refund rows larger than the purchases they could come off"] = int(n_short)
             dropped["amount of refunds that came off no purchase"] = float(short)
@@ -478,6 +483,32 @@ def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refund
         time=time,
         instant=time if lines.time is lines.instant else readonly(instant[first_line]),
         amount=None if amount is None else readonly(amount),
+    )
+    return readonly(order_of), orders
+
+
+def _orders_by_moment(lines: Lines) -> tuple[Codes, Orders]:
+    """Merge the lines of a moment where no order has an id and nothing was refunded: the common case, in two passes."""
+    start, n = lines.start, lines.instant.size
+    pieces = _threads.chunks(start.size - 1, CUSTOMERS)
+    n_orders = np.empty(start.size - 1, np.int64)
+    _threads.run(lambda piece: _o.count_moments(start, lines.instant, *piece, n_orders), pieces)
+    order_start = readonly(np.concatenate([[0], np.cumsum(n_orders)]))
+    m = int(order_start[-1])
+    if m == n:
+        # every line is an order of its own: one copy of the columns serves both
+        return readonly(np.arange(n, dtype=np.int32)), Orders(start, lines.time, lines.instant, lines.amount)
+    naive = lines.time is lines.instant
+    order_of, time, instant = np.empty(n, np.int32), np.empty(m, np.int64), np.empty(0 if naive else m, np.int64)
+    amount, total = NO_FLOATS if lines.amount is None else lines.amount, np.empty(0 if lines.amount is None else m)
+    columns = (start, lines.time, lines.instant, amount, order_start)
+    _threads.run(lambda piece: _o.merge_moments(*columns, *piece, order_of, time, instant, total), pieces)
+    time = readonly(time)
+    orders = Orders(
+        start=order_start,
+        time=time,
+        instant=time if naive else readonly(instant),
+        amount=None if lines.amount is None else readonly(total),
     )
     return readonly(order_of), orders
 

@@ -24,6 +24,7 @@ Rows = npt.NDArray[np.int64]
 PIECE = 1 << 20  # rows of one piece of work
 PARTS = 16  # tables that share the keys out; few keys need one only
 MANY = 100_000
+BITS_PER_ROW = 32  # integers this spread out are still ranked by a bitmap over their range
 WHOLE_FLOATS = 2.0**53
 
 NO_BOOLS = readonly(np.empty(0, np.bool_))
@@ -226,7 +227,7 @@ def _encode_floats(series: pd.Series, values: npt.NDArray[np.floating[Any]], col
 
 
 def _encode_integers(values: npt.NDArray[Any], valid: Bools) -> tuple[Codes, Rows]:
-    """Encode integers in ascending order: by a table over their range where it is short, else by hashing."""
+    """Encode integers in ascending order: by a bitmap over their range where it is short, else by hashing."""
     if valid.size and valid.all():
         valid = NO_BOOLS
     if values.dtype == np.uint64:
@@ -234,17 +235,21 @@ def _encode_integers(values: npt.NDArray[Any], valid: Bools) -> tuple[Codes, Row
         values = (values ^ np.uint64(1 << 63)).view(np.int64)
     values = readonly(values.astype(np.int64, copy=False))
     valid = readonly(valid)
-    lowest, highest, n_valid = _k.integer_range(values, valid)
-    if n_valid == 0:
+    there = values[valid] if valid.size else values
+    if there.size == 0:
         return np.full(values.size, -1, np.int32), np.empty(0, np.int64)
-    width = int(highest) - int(lowest) + 1
+    lowest = int(there.min())
+    width = int(there.max()) - lowest + 1
     codes = np.empty(values.size, np.int32)
-    if width <= max(4 * values.size, 1024):
-        present = np.zeros(width, np.uint8)
-        _k.mark_present(values, valid, lowest, present)
-        rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
-        _k.look_up(values, valid, lowest, rank, codes)
-        return codes, _first_rows(codes, int(rank[-1]) + 1)
+    if width <= max(BITS_PER_ROW * values.size, 1024):
+        bits = np.zeros(width // 64 + 1, np.uint64)
+        _k.mark_present(values, valid, lowest, bits)
+        bits, before = readonly(bits), np.empty(bits.size, np.int32)
+        n = _k.count_before(bits, before)
+        before = readonly(before)
+        pieces = _threads.chunks(values.size, PIECE)
+        _threads.run(lambda piece: _k.look_up(values, valid, lowest, bits, before, *piece, codes), pieces)
+        return codes, _first_rows(codes, n)
 
     keys = np.empty(values.size, np.uint64)
     _threads.run(lambda piece: _k.mix_integers(values, *piece, keys), _threads.chunks(values.size, PIECE))

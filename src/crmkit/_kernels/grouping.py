@@ -12,7 +12,7 @@ from crmkit._jit import kernel
 Longs = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 
-SMALL = 24  # below this, insertion beats merging
+SMALL = 16  # runs of this length are sorted by insertion, longer ones by merging
 
 
 @kernel
@@ -46,28 +46,54 @@ def gather(values: npt.NDArray[Any], rows: Codes, start: int, stop: int, out: np
 
 
 @kernel
+def sort_run(time: Longs, rows: Codes, begin: int, end: int) -> None:
+    """Sort a short slice by insertion."""
+    for k in range(begin + 1, end):
+        moment, row = time[k], rows[k]
+        j = k
+        while j > begin and time[j - 1] > moment:
+            time[j], rows[j] = time[j - 1], rows[j - 1]
+            j -= 1
+        time[j], rows[j] = moment, row
+
+
+@kernel
+def merge_runs(
+    time: Longs, rows: Codes, begin: int, middle: int, end: int, times_left: Longs, rows_left: Codes
+) -> None:
+    """Merge two sorted neighbours in place; only the left one is copied aside. Of equal times, the left ones go first."""
+    n = middle - begin
+    times_left[:n] = time[begin:middle]
+    rows_left[:n] = rows[begin:middle]
+    i, j, k = 0, middle, begin
+    while i < n:
+        if j < end and time[j] < times_left[i]:
+            time[k], rows[k] = time[j], rows[j]
+            j += 1
+        else:
+            time[k], rows[k] = times_left[i], rows_left[i]
+            i += 1
+        k += 1
+
+
+@kernel
 def sort_groups(time: Longs, rows: Codes, start: Longs, first_label: int, last_label: int) -> None:
     """Sort each label's slice of `time` (and `rows` along) ascending; equal times keep their order."""
+    longest = 0
+    for label in range(first_label, last_label):
+        longest = max(longest, start[label + 1] - start[label])
+    times_left, rows_left = np.empty(longest, np.int64), np.empty(longest, np.int32)
     for label in range(first_label, last_label):
         begin, end = start[label], start[label + 1]
-        if end - begin <= SMALL:
-            for k in range(begin + 1, end):
-                moment, row = time[k], rows[k]
-                j = k
-                while j > begin and time[j - 1] > moment:
-                    time[j], rows[j] = time[j - 1], rows[j - 1]
-                    j -= 1
-                time[j], rows[j] = moment, row
-        else:
-            in_order = True
-            for k in range(begin + 1, end):
-                if time[k - 1] > time[k]:
-                    in_order = False
-                    break
-            if not in_order:
-                order = np.argsort(time[begin:end], kind="mergesort")
-                time[begin:end] = time[begin:end][order]
-                rows[begin:end] = rows[begin:end][order]
+        for run in range(begin, end, SMALL):
+            sort_run(time, rows, run, min(run + SMALL, end))
+        width = SMALL
+        while width < end - begin:
+            for left in range(begin, end - width, 2 * width):
+                middle = left + width
+                if time[middle - 1] > time[middle]:
+                    merge_runs(time, rows, left, middle, min(middle + width, end), times_left, rows_left)
+            width *= 2
 
 
 @kernel

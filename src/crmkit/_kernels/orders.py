@@ -19,14 +19,47 @@ ROUNDING = 1e-9  # share of an order below which what a refund leaves is a round
 
 
 @kernel
-def count_moments(start: Longs, instant: Longs) -> int:
-    """Number of distinct (customer, moment) pairs."""
-    n = 0
-    for customer in range(start.size - 1):
+def count_moments(start: Longs, instant: Longs, first_customer: int, last_customer: int, n_orders: Longs) -> None:
+    """Number of distinct moments of each customer."""
+    for customer in range(first_customer, last_customer):
+        n = 0
         for i in range(start[customer], start[customer + 1]):
             if i == start[customer] or instant[i] != instant[i - 1]:
                 n += 1
-    return n
+        n_orders[customer] = n
+
+
+@kernel
+def merge_moments(
+    start: Longs,
+    time: Longs,
+    instant: Longs,
+    amount: Floats,
+    order_start: Longs,
+    first_customer: int,
+    last_customer: int,
+    order_of: Codes,
+    order_time: Longs,
+    order_instant: Longs,
+    total: Floats,
+) -> None:
+    """Make one order of the lines of a customer at one moment, where no line is a refund.
+
+    `amount`, with `total`, may be empty; so may `order_instant`, where the wall clock is UTC or nothing is known of zones.
+    """
+    for customer in range(first_customer, last_customer):
+        order = order_start[customer] - 1
+        for i in range(start[customer], start[customer + 1]):
+            if i == start[customer] or instant[i] != instant[i - 1]:
+                order += 1
+                order_time[order] = time[i]
+                if order_instant.size:
+                    order_instant[order] = instant[i]
+                if total.size:
+                    total[order] = 0.0
+            order_of[i] = order
+            if total.size:
+                total[order] += amount[i]
 
 
 @kernel
@@ -40,7 +73,7 @@ def orders_by_moment(
 ) -> int:
     """Make one order of the lines of a customer at one moment; a moment with refunds only is none.
 
-    `amount` may be empty: then no line is a refund. Returns the number of orders.
+    Returns the number of orders.
     """
     n = 0
     for customer in range(start.size - 1):
@@ -49,7 +82,7 @@ def orders_by_moment(
         while i < end:
             last, purchase = i, NONE
             while last < end and instant[last] == instant[i]:
-                if purchase == NONE and (amount.size == 0 or amount[last] >= 0):
+                if purchase == NONE and amount[last] >= 0:
                     purchase = last
                 last += 1
             for k in range(i, last):
