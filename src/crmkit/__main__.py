@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from crmkit import __version__
-from crmkit.errors import CrmkitError, OptionError
+from crmkit.errors import CrmkitError, DataError, OptionError
 
 if TYPE_CHECKING:
     from crmkit._events import EventLog
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = ("customer", "time", "amount", "order", "item", "price", "quantity", "less")
 # what the functions call an option, and what it is called here
 WORDS = (
+    (r"before the call", "in the file"),
     (r'pass (\w+)="(\w+)"', r"pass --\1 \2"),
     (r'(?<![\w.])(refunds|missing)="(\w+)"', r"--\1 \2"),
     (r"Name it with (\w+)=\.", r"Name it with --\1."),
@@ -30,7 +31,7 @@ WORDS = (
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # one line: what is wrong and where to read on
-        self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help lists the options)\n")
+        self.exit(2, f"crmkit: error: {message}; {self.prog} --help lists the options\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _report(given)
     except (CrmkitError, OSError) as error:
-        print(f"crmkit report: error: {_sentence(error)}", file=sys.stderr)
+        print(f"crmkit: error: {_sentence(error)}", file=sys.stderr)
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="crmkit", description="Customer analytics on purchase files.")
+    parser = _Parser(prog="python -m crmkit", description="Customer analytics on purchase files.")
     parser.add_argument("--version", action="version", version=f"crmkit {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="report")
     report = commands.add_parser(
@@ -85,12 +86,9 @@ def _report(given: argparse.Namespace) -> int:
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
     target = report.save(given.output)
-    if log.dropped:
-        dropped = "; ".join(f"{reason}: {number:,.10g}" for reason, number in log.dropped.items())
-    else:
-        dropped = "nothing"
+    dropped = "; ".join(f"{reason}: {number:,.10g}" for reason, number in log.dropped.items())
     print(f"used     {len(log):,} events, {log.orders.time.size:,} purchases of {len(log.customers):,} customers")
-    print(f"dropped  {dropped}")
+    print(f"dropped  {dropped or 'nothing'}")
     print(f"span     {log.span.start} to {log.span.end}; the report looks back from {report.as_of}")
     print(f"written  {target} ({target.stat().st_size / 1024:,.0f} kB)")
     return 0
@@ -102,7 +100,7 @@ def _check(given: argparse.Namespace) -> None:
         others = ("missing", "refunds", "time_format", "separator", "encoding", "survey", "score", "by")
         stray = [name for name in (*COLUMNS, *others) if getattr(given, name) is not None]
         if stray:
-            msg = f"--{stray[0].replace('_', '-')} describes a file of purchases; name it: crmkit report FILE …"
+            msg = f"--{stray[0].replace('_', '-')} describes a file of purchases; name the file first: python -m crmkit report FILE …"
             raise OptionError(msg)
     if (given.price is None) != (given.quantity is None):
         msg = "--price and --quantity go together: the amount is their product"
@@ -130,7 +128,9 @@ def _simulated() -> tuple[EventLog, Report]:
 
     shop = datasets.make_transactions()
     told = datasets.make_survey(shop.truth.index)
-    print(f"read     no file: {len(shop.transactions):,} simulated order lines and {len(told.survey):,} answers (crmkit report --help)")
+    print(
+        f"read     {len(shop.transactions):,} simulated order lines, {len(told.survey):,} answers; --help says how to pass yours"
+    )
     log = _events.events(shop.transactions, order="order_id", item="item_id")
     report = _report.report(log, survey=told.survey, by="segment", truth=shop.truth, title="Customer report: a simulated shop")
     return log, report
@@ -168,9 +168,11 @@ def _from_file(given: argparse.Namespace) -> tuple[EventLog, Report]:
     score = given.score or "score"
     if given.survey is not None:
         survey = files.read_survey(given.survey, score, given.by, named.customer, layout)
-        n_rows = len(survey)
-        if given.missing == "drop":
-            survey = survey.dropna(subset=[score] if given.by is None else [score, given.by])
+        n_rows, told = len(survey), survey.dropna(subset=[score] if given.by is None else [score, given.by])
+        if given.missing != "drop" and len(told) < n_rows:
+            msg = f"{given.survey}: {n_rows - len(told):,} rows without an answer or a group; pass --missing drop to leave them out"
+            raise DataError(msg)
+        survey = told
         left_out = f", {n_rows - len(survey):,} left out for want of an answer or a group" if len(survey) < n_rows else ""
         print(f"read     {given.survey}: {n_rows:,} rows{left_out}")
     title = f"Customer report: {given.file.name}"

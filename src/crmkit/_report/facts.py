@@ -85,18 +85,18 @@ def segments(log: EventLog) -> Segments:
     of_customer = rfm.segment(rfm.score(summary))
     codes = of_customer.cat.codes.to_numpy()
     names = list(of_customer.cat.categories)
-    rows = {}
-    for code in np.unique(codes):
-        inside = summary.loc[codes == code]
-        rows[names[code]] = {
-            "customers": len(inside),
-            "revenue": inside["monetary"].sum(),
-            "recency_days": inside["recency_days"].median(),
-            "frequency": inside["frequency"].mean(),
-            "monetary": inside["monetary"].mean(),
+    groups = {names[code]: summary.loc[codes == code] for code in np.unique(codes)}
+    table = _frame.table(
+        {
+            "segment": list(groups),
+            "customers": [len(group) for group in groups.values()],
+            "revenue": [group["monetary"].sum() for group in groups.values()],
+            "recency_days": [group["recency_days"].median() for group in groups.values()],
+            "frequency": [group["frequency"].mean() for group in groups.values()],
+            "monetary": [group["monetary"].mean() for group in groups.values()],
         }
-    table = _frame.table({"segment": list(rows), **{name: [row[name] for row in rows.values()] for name in next(iter(rows.values()))}})
-    empty = [name for name in names if name not in rows and name != rfm.OTHERS]
+    )
+    empty = [name for name in names if name not in groups and name != rfm.OTHERS]
     return Segments(summary, of_customer, table.set_index("segment"), empty)
 
 
@@ -133,7 +133,7 @@ def value(log: EventLog, truth: pd.DataFrame | None) -> Value:
 
 
 def _true_value(truth: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """Expected purchases and value of customers whose rates are known."""
+    """Work out the expected purchases and value of customers whose rates are known."""
     place = truth.index.get_indexer(table.index)
     if (place < 0).any():
         msg = f"truth: {int((place < 0).sum()):,} customers of the log are not in it; pass the truth of the same simulation"
@@ -174,8 +174,8 @@ def _holdout(log: EventLog) -> tuple[Holdout | None, str]:
 def answers(survey: Any, *, score: str, by: str | None, customer: str, found: Segments) -> Answers:
     """Score the survey: overall, by a column of its own, and by the segment of the customers who answered."""
     frame = _frame.read(survey)
-    named = [name for name in (score, by, customer) if name in frame.columns]
-    plain = _plain(frame, list(dict.fromkeys(named)))
+    named = dict.fromkeys(name for name in (score, by, customer) if name is not None and name in frame.columns)
+    plain = _plain(frame, list(named))
     overall = feedback.nps(plain, score=score)
     scores = _frame.numbers(plain, score)
     counts = (int((scores >= 9).sum()), int(((scores >= 7) & (scores < 9)).sum()), int((scores < 7).sum()))
@@ -193,11 +193,11 @@ def answers(survey: Any, *, score: str, by: str | None, customer: str, found: Se
     return Answers(overall, counts, by, by_column, by_segment, n_unmatched)
 
 
-def _plain(frame: _frame.Frame, columns: list[str]) -> pd.DataFrame:
+def _plain(frame: _frame.Frame, columns: list[str]) -> Any:
     """Return the columns as a pandas frame, whatever they came in."""
     if frame.kind == "pandas":
         return frame.native[columns]
-    listed = {name: frame.column(name).to_list() for name in columns}
+    listed = {name: getattr(frame.column(name), "to_pylist" if frame.kind == "pyarrow" else "to_list")() for name in columns}
     return _frame.table(listed)
 
 

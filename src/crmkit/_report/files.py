@@ -45,9 +45,8 @@ def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str
     """Return the columns the report needs, and the name of the one with the amounts."""
     ids = [name for name in (named.customer, named.order, named.item) if name is not None]
     numbers = [name for name in (named.amount, named.price, named.quantity, named.less) if name is not None]
-    options = {"--customer": named.customer, "--time": named.time, "--amount": named.amount, "--order": named.order, "--item": named.item}
-    options |= {"--price": named.price, "--quantity": named.quantity, "--less": named.less}
-    frame = _read(path, {option: name for option, name in options.items() if name is not None}, layout, text=[*ids, named.time])
+    wanted = {f"--{option}": name for option, name in dataclasses.asdict(named).items() if name is not None}
+    frame = _read(path, wanted, layout, text=[*ids, named.time])
     if time_format is not None:
         frame = frame.assign(**{named.time: _times(frame, named.time, time_format)})
     if len(numbers) == 1 and named.amount is not None:
@@ -82,7 +81,7 @@ def _amount(frame: pd.DataFrame, named: Named) -> tuple[Any, str]:
         less = frame[named.less]
         if (less < 0).any():
             count, row = _frame.first_place((less < 0).to_numpy(dtype=bool, na_value=False))
-            msg = f"column {named.less!r}: {count:,} negative, the first in row {row}; --less takes what is to be subtracted, as positive"
+            msg = f"column {named.less!r}: {count:,} negative, the first in row {row}; --less takes refunds as positive numbers"
             raise DataError(msg)
         amount, title = amount - less.astype("float64"), f"{title} − {named.less}"
     return amount, title
@@ -109,7 +108,7 @@ def _read(
         if kind in TEXT and len(found) == 1 and separator not in found[0]:
             for other, name in ((";", "';'"), ("\t", "$'\\t'"), ("|", "'|'"), (",", "','")):
                 if other in found[0]:
-                    msg = f"{path}: the heading is one column {found[0][:60]!r}; if another character parts the columns, pass --separator {name}"
+                    msg = f"{path}: its heading is the one column {found[0][:60]!r}; to part it, pass --separator {name}"
                     raise DataError(msg)
         for option, name in wanted.items():
             if name not in found:
@@ -160,9 +159,14 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
 def _read_text(path: Path, columns: list[str], text: list[str], separator: str, layout: Layout) -> pd.DataFrame:
     import pandas as pd
 
-    # ids and times as they are written: "007" is not 7, and only the log decides what is a date
+    # ids and times as they are written: "007" is not 7, and only the log decides what is a date. All columns are read: with
+    # some alone, pandas drops surplus fields without a word, and an unquoted "5,70" would be 5
     as_text: Any = dict.fromkeys(text, "string")
-    return pd.read_csv(path, sep=separator, encoding=layout.encoding, usecols=columns, dtype=as_text)[columns]
+    frame = pd.read_csv(path, sep=separator, encoding=layout.encoding, dtype=as_text, low_memory=False)
+    if not isinstance(frame.index, pd.RangeIndex):
+        msg = f"{path}: rows have more fields than the heading has columns; quote fields that hold {separator!r}"
+        raise DataError(msg)
+    return frame[columns]
 
 
 def _times(frame: pd.DataFrame, column: str, time_format: str) -> Any:

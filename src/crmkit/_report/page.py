@@ -55,7 +55,8 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]
     ]
     content = element("table", element("caption", caption), *head, element("tbody", *body))
     # a region that scrolls must be reachable by keyboard
-    return element("div", content, class_="scroll", role="region", aria_label=caption, tabindex="0")
+    facts = any(column.kind == "fact" for column in columns)
+    return element("div", content, class_="scroll facts" if facts else "scroll", role="region", aria_label=caption, tabindex="0")
 
 
 def _cell(place: int, column: Column) -> dict[str, str]:
@@ -98,16 +99,22 @@ def document(title: str, body: Markup) -> str:
 
 
 STYLE = """
-:root { color-scheme: light; --ink: #1f2933; --muted: #52606d; --line: #d9e0e6; --main: #1b4f72; --soft: #f3f6f9; --warm: #fdf3e3; }
+:root {
+  color-scheme: light;
+  --ink: #1f2933; --muted: #52606d; --line: #d9e0e6; --main: #1b4f72; --soft: #f3f6f9; --warm: #fdf3e3;
+}
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
-body { margin: 0; color: var(--ink); background: #fff; font: 1rem/1.6 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+body {
+  margin: 0; color: var(--ink); background: #fff;
+  font: 1rem/1.6 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+}
 .skip { position: absolute; left: -999rem; }
 .skip:focus { left: 1rem; top: 1rem; padding: .5rem 1rem; background: #fff; z-index: 2; }
 header, main, footer { max-width: 66rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 2.5rem; }
-h1 { margin: 0; font-size: clamp(1.7rem, 5vw, 2.4rem); line-height: 1.2; letter-spacing: -.01em; }
+h1 { margin: 0; overflow-wrap: anywhere; font-size: clamp(1.7rem, 5vw, 2.4rem); line-height: 1.2; letter-spacing: -.01em; }
 .lead { margin: .4rem 0 0; color: var(--muted); }
 h2 { margin: 0 0 .6rem; font-size: 1.45rem; line-height: 1.3; color: var(--main); }
 h3 { margin: 2rem 0 .4rem; font-size: 1.08rem; }
@@ -127,14 +134,21 @@ section { margin: 2.4rem 0; padding-top: 1.8rem; border-top: 1px solid var(--lin
 .scroll { margin: 1.2rem 0; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; font-variant-numeric: tabular-nums; }
 caption { padding: 0 0 .5rem; text-align: left; color: var(--muted); font-size: .9rem; }
-th, td { padding: .42rem .6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: baseline; white-space: nowrap; }
-thead th { border-bottom: 2px solid var(--main); color: var(--main); font-weight: 600; vertical-align: bottom; white-space: normal; }
+th, td {
+  padding: .42rem .6rem; border-bottom: 1px solid var(--line);
+  text-align: right; vertical-align: baseline; white-space: nowrap;
+}
+thead th {
+  border-bottom: 2px solid var(--main); color: var(--main);
+  font-weight: 600; vertical-align: bottom; white-space: normal;
+}
 thead th.number { min-width: 4.4rem; }
 tbody th { font-weight: 600; }
 thead th.label, thead th.words { text-align: left; }
 tbody tr:hover { background: var(--soft); }
 .label, .words, .fact { text-align: left; }
-.fact { white-space: normal; }
+.facts { max-width: 38rem; }
+.fact { white-space: normal; overflow-wrap: break-word; }
 td.words { white-space: normal; min-width: 11rem; overflow-wrap: anywhere; }
 figure { margin: 1.4rem 0; max-width: 38rem; }
 figure svg { display: block; width: 100%; height: auto; }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["data", "feedback", "page", "provenance", "segments", "value"]
 
 TOP = 20
+PERCENT = "\u00a0%"
 FEW = 30  # answers below which a group's interval says more than its score
 
 MEANING = {
@@ -57,9 +58,9 @@ def page(
     ]
     if not isinstance(ranked, str):
         total = ranked.table["purchases"].sum()
-        tiles.append(("Purchases expected", _count(round(total)), f"in the next {HORIZON_WEEKS:.0f} weeks, from these customers"))
+        tiles.append(("Purchases expected", _count(total), f"in the next {HORIZON_WEEKS:.0f} weeks, from these customers"))
     if told is not None:
-        tiles.append(("Net Promoter Score", _signed(told.overall.value, 0), f"95 % interval {_span(told.overall)}"))
+        tiles.append(("Net Promoter Score", _signed(told.overall.value, 0), f"95{PERCENT} interval {_span(told.overall)}"))
     shown = [
         element("div", element("dt", name), element("dd", number, *([element("small", small)] if small else [])))
         for name, number, small in tiles
@@ -67,19 +68,20 @@ def page(
     links = [("data", "Data"), ("segments", "Segments"), ("value", "Value")]
     links += [("feedback", "Feedback")] if told is not None else []
     links.append(("provenance", "How it was made"))
+    items = [element("li", element("a", name, href=f"#{to}")) for to, name in links]
     header = element(
         "header",
         element("h1", title),
         element("p", f"{log.span.start:%Y-%m-%d} to {as_of}, looking back from the last event.", class_="lead"),
         element("dl", *shown, class_="tiles"),
-        element("nav", element("ul", *(element("li", element("a", name, href=f"#{to}")) for to, name in links)), aria_label="Sections"),
+        element("nav", element("ul", *items), aria_label="Sections"),
     )
     foot = element("footer", element("p", f"Written by crmkit {__version__}. Nothing in this page is loaded from elsewhere."))
     return join([skip, header, element("main", *parts, id="report"), foot])
 
 
 def data(log: EventLog) -> Markup:
-    """What was read, what it spans, what was left out."""
+    """Say what was read, what it spans, what was left out."""
     orders, n_days = log.orders.time.size, (log.span.end.normalize() - log.span.start.normalize()).days + 1
     rows: list[tuple[str, str]] = [
         ("Rows read", _count(rows_read(log))),
@@ -96,7 +98,7 @@ def data(log: EventLog) -> Markup:
     if silent:
         rows.append(("Customers with refunds alone", _count(silent)))
     if log.dropped:
-        left_out: Any = table("What did not become a purchase, and why", [Column("Reason", "words"), Column("Number")],
+        left_out: Any = table("What did not become a purchase, and why", [Column("Reason", "fact"), Column("Number")],
                               [(reason.capitalize(), f"{number:,.10g}") for reason, number in log.dropped.items()])  # fmt: skip
     else:
         left_out = element("p", "Nothing was left out.")
@@ -115,48 +117,52 @@ def data(log: EventLog) -> Markup:
 
 
 def rows_read(log: EventLog) -> int:
-    """How many rows the frame had."""
+    """Count the rows the frame had."""
     return len(log) + log.n_missing + int(log.dropped.get("refund rows dropped", 0))
 
 
 def segments(found: Segments) -> Markup:
-    """Who bought lately, often and much."""
+    """Say who bought lately, often and much."""
     from crmkit import plot
 
-    rows = found.table
-    people, money = rows["customers"].sum(), rows["revenue"].sum()
+    rows: list[Any] = list(found.table.itertuples())
+    money = sum(row.revenue for row in rows)
+    shares = {row.Index: _percent(row.customers / len(found.summary)) for row in rows}
+    money_shares = {row.Index: _percent(row.revenue / money) if money > 0 else "–" for row in rows}
     body = [
         (
-            element("span", name, title=MEANING.get(str(name), "")),
-            MEANING.get(str(name), ""),
-            _count(row["customers"]),
-            _percent(row["customers"] / people),
-            _money(row["revenue"]),
-            _percent(row["revenue"] / money) if money > 0 else "–",
-            f"{row['recency_days']:,.0f}",
-            f"{row['frequency']:.1f}",
-            _money(row["monetary"]),
+            row.Index,
+            MEANING.get(row.Index, ""),
+            _count(row.customers),
+            shares[row.Index],
+            _money(row.revenue),
+            money_shares[row.Index],
+            f"{row.recency_days:,.0f}",
+            f"{row.frequency:.1f}",
+            _money(row.monetary),
         )
-        for name, row in rows.iterrows()
+        for row in rows
     ]
-    columns = ["Customers", "of all", "Revenue", "of all", "Days since last order (median)", "Orders (mean)", "Revenue each (mean)"]
-    best = rows["revenue"].idxmax()
-    share = rows.loc[best, "revenue"] / money if money > 0 else 0.0
-    reading = (
-        f"{best}, {_percent(rows.loc[best, 'customers'] / people)} of the customers, brought {_percent(share)} of the revenue."
+    numbers = (
+        "Customers",
+        "of all",
+        "Revenue",
+        "of all",
+        "Days since last order (median)",
+        "Orders (mean)",
+        "Revenue each (mean)",
     )
-    slipping = rows.loc[rows.index.isin(["At Risk", "Can't Lose Them"])]
-    if len(slipping):
+    best = max(rows, key=lambda row: row.revenue).Index
+    reading = f"{best}, {shares[best]} of the customers, brought {money_shares[best]} of the revenue."
+    slipping = [row for row in rows if row.Index in ("At Risk", "Can't Lose Them")]
+    if slipping:
         reading += (
-            f" {_count(slipping['customers'].sum())} customers who used to buy often have gone silent"
-            f" (At Risk, Can't Lose Them); they brought {_money(slipping['revenue'].sum())}."
+            f" {_people(sum(row.customers for row in slipping))} who used to buy often have gone silent"
+            f" (At Risk, Can't Lose Them); they brought {_money(sum(row.revenue for row in slipping))}."
         )
     picture = _canvas(0.42 * len(rows) + 1.3)
     plot.rfm_segments(found.of_customer.cat.remove_unused_categories(), found.summary, ax=picture.axes[0])
-    words = "; ".join(
-        f"{name}: {_percent(row['customers'] / people)} of customers, {_percent(row['revenue'] / money) if money > 0 else '–'} of revenue"
-        for name, row in rows.iterrows()
-    )
+    words = "; ".join(f"{name}: {share} of customers, {money_shares[name]} of revenue" for name, share in shares.items())
     nobody = element("p", f"Nobody is in {', '.join(found.empty)}.") if found.empty else ""
     return _section(
         "segments",
@@ -165,18 +171,18 @@ def segments(found: Segments) -> Markup:
         figure(picture, "segments", "Customers and revenue by segment.", f"Bar chart. {words}."),
         table(
             "Segments by recency and frequency",
-            [Column("Segment", "label"), Column("Meaning", "words"), *map(Column, columns)],
+            [Column("Segment", "label"), Column("Meaning", "words"), *map(Column, numbers)],
             body,
         ),
         nobody,
-        limits="Recency, frequency and revenue are cut at the fifths of these customers: a segment says how a customer compares with"
-        " the others here, not whether they will buy again. Where many customers share a value, such as a single order, some"
-        " scores are given to nobody.",
+        limits="Recency, frequency and revenue are cut at the fifths of these customers: a segment says how a customer compares"
+        " with the others here, not whether they will buy again. Where many customers share a value, such as a single order,"
+        " some scores are given to nobody.",
     )
 
 
 def value(ranked: Value | str, *, simulated: bool) -> Markup:
-    """What customers are likely to be worth, and how far that can be trusted."""
+    """Say what customers are likely to be worth, and how far that can be trusted."""
     from crmkit import plot
 
     if isinstance(ranked, str):
@@ -197,8 +203,8 @@ def value(ranked: Value | str, *, simulated: bool) -> Markup:
     if ranked.spend is not None:
         columns += [("Expected per purchase", "spend", _money), (f"Expected value, {weeks}", "value", amount)]
     if simulated:
-        true = ("True expected value", "true_value", amount) if ranked.spend else ("True expected purchases", "true_purchases", "{:,.1f}".format)
-        columns.append(true)
+        purchases = ("True expected purchases", "true_purchases", "{:,.1f}".format)
+        columns.append(purchases if ranked.spend is None else ("True expected value", "true_value", amount))
     shown = rows.assign(since=rows["T"] - rows["recency"]).iloc[order]
     body = [
         (place, label, *(write(row[name]) for _, name, write in columns))
@@ -211,7 +217,7 @@ def value(ranked: Value | str, *, simulated: bool) -> Markup:
         tenth = max(1, round(0.1 * len(rows)))
         best = np.sort(rows["value"].to_numpy())[::-1][:tenth].sum()
         reading = (
-            f"In the next {weeks} these customers are expected to spend {_money(total)} in {_count(round(rows['purchases'].sum()))}"
+            f"In the next {weeks} these customers are expected to spend {_money(total)} in {_count(rows['purchases'].sum())}"
             f" purchases; the best tenth of them {_percent(best / total)} of it."
         )
         picture = _canvas(3.6)
@@ -220,7 +226,7 @@ def value(ranked: Value | str, *, simulated: bool) -> Markup:
         pieces.append(figure(picture, "value", "How expected value is spread over customers.", alt))
     else:
         reading = (
-            f"In the next {weeks} these customers are expected to make {_count(round(rows['purchases'].sum()))} purchases."
+            f"In the next {weeks} these customers are expected to make {_count(rows['purchases'].sum())} purchases."
             " They are ranked by purchases, because spend could not be modelled."
         )
         pieces.append(element("p", ranked.spend_reason, class_="note"))
@@ -234,7 +240,7 @@ def value(ranked: Value | str, *, simulated: bool) -> Markup:
         " as they are: seasons, campaigns and price changes are not in them, and new customers are not counted."
     )
     if ranked.n_free:
-        limits += f" {_count(ranked.n_free)} customers whose repeat purchases were all free are given the spend of the average customer."
+        limits += f" {_people(ranked.n_free)} with free repeat purchases alone: the average customer's spend is assumed."
     return _section("value", "What they are likely to be worth", reading, *pieces, limits=limits)
 
 
@@ -242,8 +248,8 @@ def _beside_the_truth(ranked: Value) -> Markup:
     rows = ranked.table
     total, truth = rows["purchases"].sum(), rows["true_purchases"].sum()
     words = (
-        f"These purchases are simulated, so the truth is known: {_count(round(total))} purchases are expected, and"
-        f" {_count(round(truth))} follow from the customers' true rates ({_off(total, truth)})."
+        f"These purchases are simulated, so the truth is known: {_count(total)} purchases are expected, and"
+        f" {_count(truth)} follow from the customers' true rates ({_off(total, truth)})."
     )
     if ranked.spend is not None:
         tenth = max(1, round(0.1 * len(rows)))
@@ -254,7 +260,7 @@ def _beside_the_truth(ranked: Value) -> Markup:
 
 
 def _tried(ranked: Value) -> list[Markup]:
-    """Calibration on the last quarter, in a sentence and a picture."""
+    """Show the forecast of the last quarter, in a sentence and a picture."""
     from crmkit import plot
 
     model = ranked.buying
@@ -268,7 +274,7 @@ def _tried(ranked: Value) -> list[Markup]:
     held: Holdout = ranked.holdout
     expected, happened = held.expected.sum(), held.actual.sum()
     words = (
-        f"With the purchases before {held.first_day} alone, the model expected {_count(round(expected))} purchase days of the"
+        f"With the purchases before {held.first_day} alone, the model expected {_count(expected)} purchase days of the"
         f" {_count(held.expected.size)} customers known by then in the {held.days} days that followed; there were"
         f" {_count(happened)} ({_off(expected, happened)})."
     )
@@ -277,20 +283,21 @@ def _tried(ranked: Value) -> list[Markup]:
     alt = f"Bar chart of purchases per customer by tenths of expected purchases. {words}"
     return [
         element("p", words),
-        figure(picture, "calibration", f"Purchase days from {held.first_day} on: expected from what came before, and happened.", alt),
+        figure(picture, "calibration", f"Purchase days per customer from {held.first_day} on.", alt),
         fit,
     ]
 
 
 def feedback(told: Answers) -> Markup:
-    """What customers say, with intervals."""
+    """Say what customers say, with intervals."""
     from crmkit import plot
 
     promoters, passives, detractors = told.counts
     overall = told.overall
     reading = (
-        f"The Net Promoter Score is {_signed(overall.value)}, with a 95 % interval from {_span(overall)}: {_count(promoters)} promoters"
-        f" (9 or 10), {_count(passives)} passives and {_count(detractors)} detractors (0 to 6) among {_count(overall.n)} answers."
+        f"The Net Promoter Score is {_signed(overall.value)}, with a 95{PERCENT} interval from {_span(overall)}:"
+        f" {_count(promoters)} promoters (9 or 10), {_count(passives)} passives and {_count(detractors)} detractors (0 to 6)"
+        f" among {_count(overall.n)} answers."
     )
     pieces: list[Any] = []
     groups = [
@@ -303,22 +310,20 @@ def feedback(told: Answers) -> Markup:
         pieces.append(element("h3", f"The score {words}"))
         picture = _canvas(0.5 * len(rows) + 0.9)
         plot.feedback_nps(rows, overall=overall, ax=picture.axes[0])
-        said = "; ".join(f"{label}: {row['value']:.0f} ({row['ci_low']:.0f} to {row['ci_high']:.0f})" for label, row in rows.iterrows())
-        pieces.append(figure(picture, name, f"Score {words}, with 95 % intervals; the dashed line is all answers.", f"{said}."))
-        body = [
-            (
-                label,
-                _signed(row["value"]),
-                f"{_signed(row['ci_low'])} to {_signed(row['ci_high'])}",
-                *(_count(row[column]) for column in ("n", "promoters", "passives", "detractors")),
-            )
-            for label, row in rows.iterrows()
-        ]
-        titles = [Column("Score"), Column("95 % interval"), Column("Answers"), Column("Promoters"), Column("Passives"), Column("Detractors")]
+        groups_in_words, body = [], []
+        row: Any
+        for row in rows.itertuples():
+            interval = f"{_signed(row.ci_low)} to {_signed(row.ci_high)}"
+            counts = [_count(number) for number in (row.n, row.promoters, row.passives, row.detractors)]
+            groups_in_words.append(f"{row.Index}: {_signed(row.value)} ({interval})")
+            body.append((row.Index, _signed(row.value), interval, *counts))
+        caption = f"Score {words}, with 95{PERCENT} intervals; the dashed line is all answers."
+        pieces.append(figure(picture, name, caption, "; ".join(groups_in_words)))
+        titles = [*map(Column, ("Score", f"95{PERCENT} interval", "Answers", "Promoters", "Passives", "Detractors"))]
         pieces.append(table(f"Net Promoter Score {words}", [Column(what, "label"), *titles], body))
     if told.n_unmatched:
-        pieces.append(element("p", f"{_count(told.n_unmatched)} answers are of nobody with a purchase in this file: they count in the score of"
-                              " all, and in no segment."))  # fmt: skip
+        lost = f"{_count(told.n_unmatched)} answers come from nobody with a purchase in this file: they count in no segment."
+        pieces.append(element("p", lost))
     limits = (
         "The score speaks for those who answered; who does not answer may think otherwise. Intervals that overlap much are no"
         " evidence of a difference, and of many groups some differ by chance."
@@ -329,7 +334,7 @@ def feedback(told: Answers) -> Markup:
 
 
 def provenance(log: EventLog, ranked: Value | str, told: Answers | None, *, as_of: str, notes: tuple[str, ...]) -> Markup:
-    """Everything needed to make the report again."""
+    """List everything needed to make the report again."""
     named = ", ".join(f"{name}: {column}" for name, column in log.columns.items() if column is not None)
     rows: list[tuple[str, str]] = [
         ("crmkit", __version__),
@@ -342,8 +347,9 @@ def provenance(log: EventLog, ranked: Value | str, told: Answers | None, *, as_o
     ]
     pieces: list[Any] = []
     if not isinstance(ranked, str):
-        rows += [("Purchases", "BG/NBD by maximum likelihood, in weeks; purchases of one day are one"), ("Horizon", f"{HORIZON_WEEKS:.0f} weeks")]
-        models = [ranked.buying, *([ranked.spend] if ranked.spend is not None else [])]
+        rows.append(("Purchases", "BG/NBD by maximum likelihood, in weeks; purchases of one day are one"))
+        rows.append(("Horizon", f"{HORIZON_WEEKS:.0f} weeks"))
+        models: list[Any] = [ranked.buying, *([ranked.spend] if ranked.spend is not None else [])]
         if ranked.spend is not None:
             rows.append(("Spend", "Gamma-Gamma by maximum likelihood, on the means of repeat purchase days"))
         body = [
@@ -351,13 +357,15 @@ def provenance(log: EventLog, ranked: Value | str, told: Answers | None, *, as_o
             for model in models
             for name in model.PARAMETERS
         ]
-        pieces.append(table("Parameters of the models", [Column("Parameter", "label"), Column("Estimate"), Column("Standard error")], body))
+        titles = [Column("Parameter", "fact"), Column("Estimate"), Column("Standard error")]
+        pieces.append(table("Parameters of the models", titles, body))
     if told is not None:
         rows.append(("Score", f"Net Promoter Score, interval {told.overall.method}, level {told.overall.level:g}"))
     if notes:
-        pieces.append(element("div", element("h3", "Notes of the functions"), element("ul", *(element("li", note) for note in notes))))
+        pieces += [element("h3", "Notes of the functions"), element("ul", *(element("li", note) for note in notes))]
+    reading = "The same file and settings give the same page, byte by byte."
     settings = table("Settings", [Column("", "fact"), Column("", "fact")], rows)
-    return _section("provenance", "How it was made", "The same file and settings give the same page, byte by byte.", settings, *pieces)
+    return _section("provenance", "How it was made", reading, settings, *pieces)
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -385,12 +393,18 @@ def _count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def _people(number: float) -> str:
+    return f"{number:,.0f} customer" + ("" if number == 1 else "s")
+
+
 def _money(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:,.2f}"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if 0 < share < 0.1 else f"{100 * share:.0f} %"
+    if 0 < share < 0.0005:
+        return f"< 0.1{PERCENT}"
+    return f"{100 * share:.1f}{PERCENT}" if 0 < share < 0.1 else f"{100 * share:.0f}{PERCENT}"
 
 
 def _span(estimate: Estimate) -> str:
@@ -406,7 +420,7 @@ def _off(expected: float, happened: float) -> str:
     if happened == 0:
         return "none happened"
     off = expected / happened - 1.0
-    return f"{abs(off):.1%} too {'many' if off > 0 else 'few'} expected".replace("%", " %")
+    return f"{abs(100 * off):.1f}{PERCENT} too {'many' if off > 0 else 'few'} expected"
 
 
 def _finite(error: float) -> str:

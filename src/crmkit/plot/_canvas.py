@@ -12,7 +12,7 @@ from crmkit.errors import CrmkitError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "MissingExtraError", "axes", "names_of", "plain", "values_of"]
+__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "MissingExtraError", "axes", "names_of", "note", "plain", "values_of"]
 
 # told apart by people who do not tell colours apart, and in print: one is dark, one is light
 MAIN, ACCENT = "#1b4f72", "#e08a1e"
@@ -44,6 +44,11 @@ def plain(ax: Axes, *, grid: str) -> None:
     ax.tick_params(colors=INK, length=0)
     ax.grid(axis=grid, color="#e3e7eb", linewidth=0.8)  # type: ignore[arg-type]
     ax.set_axisbelow(True)
+
+
+def note(ax: Axes, words: str, at: tuple[float, float], offset: tuple[float, float]) -> None:
+    """Write beside a point, in small letters."""
+    ax.annotate(words, at, offset, textcoords="offset points", va="center", size="small", color=INK)
 
 
 def names_of(table: Any) -> list[str]:

@@ -64,9 +64,7 @@ def clv_value(value: Any, /, *, truth: Any = None, ax: Axes | None = None) -> Ax
     for mark in (10, 20):
         height = float(np.interp(mark, share, curve))
         ax.plot([mark], [height], marker="o", color=_canvas.MAIN, markersize=5)
-        ax.annotate(
-            f"best {mark} %: {height:.0f} %", (mark, height), (8, -12), textcoords="offset points", color=_canvas.INK, size="small"
-        )
+        _canvas.note(ax, f"best {mark} %: {height:.0f} %", (mark, height), (8, -9))
     ax.set_xlabel("share of the customers, most valuable first (%)")
     ax.set_ylabel("share of the total value (%)")
     ax.set_xlim(0, 100)
@@ -121,7 +119,7 @@ def clv_calibration(expected: Any, actual: Any, /, *, groups: int = 10, ax: Axes
     ax.bar(place, happened, width=0.7, color=_canvas.ACCENT, label="happened")
     ax.plot(place, foreseen, color=_canvas.MAIN, marker="o", markersize=5, linewidth=1.8, label="expected")
     ax.set_xticks(place)
-    ax.set_xlabel(f"customers by expected purchases, from the least to the most (n = {predicted.size:,})")
+    ax.set_xlabel(f"groups of customers, least to most expected (n = {predicted.size:,})")
     ax.set_ylabel("purchases per customer")
     ax.legend(frameon=False, loc="upper left")
     _canvas.plain(ax, grid="y")

@@ -65,10 +65,9 @@ def rfm_segments(segments: Any, summary: Any, /, *, ax: Axes | None = None) -> A
     money_share = 100.0 * revenue / total if total > 0 else np.zeros(len(names))
     ax.barh(place - 0.2, people_share, height=0.38, color=_canvas.MAIN, label=f"customers (n = {customers.sum():,})")
     ax.barh(place + 0.2, money_share, height=0.38, color=_canvas.ACCENT, label=f"revenue (total {total:,.0f})")
-    for at, share, count in zip(place, people_share, customers, strict=True):
-        ax.annotate(f"{count:,}", (share, at - 0.2), (3, 0), textcoords="offset points", va="center", size="small", color=_canvas.INK)
-    for at, share, amount in zip(place, money_share, revenue, strict=True):
-        ax.annotate(f"{amount:,.0f}", (share, at + 0.2), (3, 0), textcoords="offset points", va="center", size="small", color=_canvas.INK)
+    for at, people, money, count, amount in zip(place, people_share, money_share, customers, revenue, strict=True):
+        _canvas.note(ax, f"{count:,}", (people, at - 0.2), (3, 0))
+        _canvas.note(ax, f"{amount:,.0f}", (money, at + 0.2), (3, 0))
     ax.set_yticks(place, names)
     ax.invert_yaxis()
     ax.set_xlabel("share of the total (%)")

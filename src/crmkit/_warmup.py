@@ -1,0 +1,137 @@
+"""Compiling ahead: every kernel that the public functions call, by calling them on a few rows."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["warmup"]
+
+
+def warmup() -> float:
+    """Compile every kernel now, so that the first call of a function is as fast as the next.
+
+    Kernels are compiled when they are first called, and kept on disk next to the package, or in ``NUMBA_CACHE_DIR``. Run this
+    once where an image is built, as the user that will run it::
+
+        RUN python -m pip install crmkit && python -c "import crmkit; crmkit.warmup()"
+
+    Where no folder can be written, kernels are kept for the life of the process: call it when a service starts, before it
+    forks its workers.
+
+    Returns
+    -------
+    float
+        Seconds it took: some tens on the first call, under a second or two where all is compiled already.
+
+    Notes
+    -----
+    The functions are run on a shop of a few customers, once for each kind of id that is read in a way of its own. Nothing is
+    kept but what is compiled. Optional libraries that are not installed are left out.
+
+    Examples
+    --------
+    >>> from crmkit._warmup import warmup
+    >>> seconds = warmup()
+    >>> seconds > 0
+    True
+    """
+    import warnings
+
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few rows fit no model well
+        for work in (_purchases, _recommendations, _duplicates, _churn, _answers):
+            work()
+    return time.perf_counter() - started
+
+
+def _purchases() -> None:
+    """Read purchases in every form that has a way of its own, and go from them to segments and values."""
+    import numpy as np
+
+    from crmkit import _events, clv, rfm
+
+    lines = _lines()
+    numbered = lines.assign(
+        customer_id=lines["customer_id"].str[1:].astype("int64"),  # close together: numbered by a table
+        order_id=lines["order_id"].str[1:].astype("int64") * 10**9,  # far apart: hashed
+        item_id=lines["item_id"].astype("category"),
+        quantity=1.0,
+    )
+    gaps = numbered.assign(
+        **{name: numbered[name].astype("Int64").where(numbered.index > 0) for name in ("customer_id", "order_id")}
+    )
+    zoned = numbered.assign(timestamp=numbered["timestamp"].dt.tz_localize("UTC"))
+    back = lines.assign(amount=np.where(np.arange(len(lines)) % 7 == 6, -lines["amount"], lines["amount"]))
+    logs = [
+        _events.events(lines, order="order_id"),
+        _events.events(lines.iloc[::-1]),
+        _events.events(numbered, order="order_id", quantity="quantity", kind="item_id"),
+        _events.events(gaps, order="order_id", missing="drop"),
+        _events.events(zoned, order="order_id"),
+        _events.events(zoned),
+        _events.events(back, order="order_id", refunds="subtract"),
+        _events.events(back, refunds="subtract"),
+    ]
+    for log in logs:
+        middle = log.span.start + (log.span.end - log.span.start) / 2
+        log.until(middle)
+        log.between(middle, log.span.end)
+        rfm.segment(rfm.score(rfm.summarize(log)))
+        clv.summarize(log)
+    logs[0].append(lines)
+    clv.summarize(_events.events(lines, amount=None))
+    summary = clv.summarize(logs[0])
+    buying = clv.fit_bg_nbd(clv.compress(summary), weight="weight", penalty=0.1)
+    clv.p_alive(buying, summary)
+    clv.expected_purchases(buying, summary, horizon="39W")
+    clv.expected_spend(clv.fit_gamma_gamma(summary), summary)
+
+
+def _recommendations() -> None:
+    from crmkit import recommend
+
+    found = recommend.interactions(_lines())
+    recommend.top_items(recommend.fit_item_knn(found, shrinkage=1.0), k=2)
+    # without times or amounts, and for customers who are new to the model
+    found = recommend.interactions(_lines(), time=None, amount=None)
+    recommend.top_items(recommend.fit_item_knn(found), k=2, exclude="nothing")
+
+
+def _duplicates() -> None:
+    import pandas as pd
+
+    from crmkit import dedupe
+
+    people = pd.DataFrame(
+        {
+            "name": ["Ann Lee", "Anne Lee", "Bob Ray", "Cy Poe", "Di Fox", "Ed Orr"],
+            "email": ["ann@x.org", "ann@x.org", "bob@x.org", "cy@y.net", "di@y.net", "ed@z.com"],
+            "born": ["1980-02-03", "1980-02-03", "1975-12-24", "1990-06-01", "1966-01-30", ""],
+        }
+    )
+    dedupe.deduplicate(people, fields={"name": "name", "email": "email", "born": "date"}, threshold=0.5)
+    dedupe.jaro_winkler(people["name"], people["email"])
+    dedupe.levenshtein(people["name"], people["email"])
+
+
+def _churn() -> None:
+    from crmkit import churn
+
+    churn.panel(_lines(), cutoffs=["2023-09-01"], horizon="60D", order="order_id")
+
+
+def _answers() -> None:
+    from crmkit import datasets, feedback
+
+    feedback.nps(datasets.make_survey(n_customers=50).survey, by="segment")
+
+
+def _lines() -> pd.DataFrame:
+    from crmkit import datasets
+
+    return datasets.make_transactions(n_customers=40, n_items=10, weeks=60, acquisition_weeks=30).transactions
