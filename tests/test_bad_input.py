@@ -35,6 +35,7 @@ class Case:
     negative: tuple[str, ...] = ()  # numbers that may be below zero
     exact: float = 1e-9
     kinds: tuple[str, ...] = ("polars", "pyarrow")
+    text_is_data: bool = False  # a column of text is a category
     none_is_new: bool = False  # no frame at all stands for a new customer
 
 
@@ -81,6 +82,19 @@ def people() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["given_name", "surname", "born"])
 
 
+def contracts() -> pd.DataFrame:
+    rng = np.random.default_rng(7)
+    tenure, spend = rng.integers(1, 60, 120), rng.gamma(2.0, 20.0, 120)
+    leaves = rng.random(120) < 1 / (1 + np.exp(0.05 * tenure - 1))
+    return pd.DataFrame({"customer_id": range(120), "tenure": tenure.astype(float), "spend": spend, "churned": leaves.astype(int)})
+
+
+def staying() -> Any:
+    if not hasattr(BUYING, "churn"):
+        BUYING.churn = quietly(crm.churn.fit, contracts(), features=["tenure", "spend"])
+    return BUYING.churn
+
+
 BUYING = types.SimpleNamespace()
 
 
@@ -108,6 +122,24 @@ CASES: dict[str, Case] = {
     ),
     "rfm.segment": Case(crm.rfm.segment, scores, numbers=("r", "f", "m"), optional=("rfm",)),
     "clv.summarize": Case(crm.clv.summarize, **LOG),
+    "churn.panel": Case(lambda f: crm.churn.panel(f, cutoffs=["2023-08-01", "2023-10-01"]), **LOG),
+    "churn.fit": Case(
+        lambda f: crm.churn.fit(f, features=["tenure", "spend"]),
+        contracts,
+        numbers=("tenure", "spend"),
+        negative=("tenure", "spend"),
+        optional=("customer_id",),
+        per_row=False,
+        exact=1e-6,
+        text_is_data=True,
+    ),
+    "churn.predict": Case(
+        lambda f: crm.churn.predict(staying(), f),
+        contracts,
+        numbers=("tenure", "spend"),
+        negative=("tenure", "spend"),
+        optional=("customer_id", "churned"),
+    ),
     "clv.compress": Case(crm.clv.compress, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False),
     "clv.fit_bg_nbd": Case(
         crm.clv.fit_bg_nbd, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False, exact=1e-6
@@ -311,7 +343,7 @@ def test_negative_values_are_refused_or_allowed_on_purpose(case):
 
 @every_case
 def test_text_where_numbers_belong_is_named(case):
-    for column in case.numbers:
+    for column in () if case.text_is_data else case.numbers:
         frame = case.frame()
         frame[column] = ["x"] * len(frame)
         with pytest.raises(CrmkitError, match=column):

@@ -249,12 +249,12 @@ def test_a_cutoff_with_no_purchase_before_it_is_refused():
         ({"cutoffs": ["2024-06-01", pd.Timestamp("2024-06-01")]}, "one moment twice"),
         ({"cutoffs": [20240601]}, "is a number"),
         ({"cutoffs": ["soon"]}, "not a date"),
-        ({"horizon": 90}, "has no unit"),
-        ({"horizon": "90"}, "has no unit"),
-        ({"horizon": "-3D"}, "not a positive"),
+        ({"horizon": 90}, "not a length of time"),
+        ({"horizon": "90"}, "not a length of time"),
+        ({"horizon": "-3D"}, "not a length of time"),
         ({"horizon": "3M"}, "months differ"),
         ({"windows": ("30D", "30 D")}, "one length twice"),
-        ({"windows": (30,)}, "has no unit"),
+        ({"windows": (30,)}, "not a length of time"),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_refused(options, words):

@@ -8,10 +8,11 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from crmkit import _frame
-from crmkit.errors import ColumnError, DataError, OptionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from crmkit import _frame
+from crmkit.errors import ColumnError, DataError, OptionError
 
 ARROW = pd.ArrowDtype(pa.string())
 texts = st.lists(st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["", "a\x00", "a", "customer-0001", "customer-0002"])), max_size=40)
@@ -257,14 +258,6 @@ def test_zones_keep_the_wall_clock_and_the_instant(kind):
 def test_what_is_no_usable_time_is_refused_with_its_place(column, message):
     with pytest.raises(DataError, match=message):
         _frame.times(pd.DataFrame({"t": column}), "t")
-
-
-def test_durations():
-    assert _frame.duration_in_days("52W", keyword="horizon") == 364
-    assert _frame.duration_in_days("36h", keyword="horizon") == 1.5
-    for bad in ("3M", "a while", None):
-        with pytest.raises(OptionError, match="horizon="):
-            _frame.duration_in_days(bad, keyword="horizon")
 
 
 # ── text and results ─────────────────────────────────────────────────────────────────────────────────────────────────────

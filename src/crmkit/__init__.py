@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmkit import clv, dedupe, errors, feedback, intervals, recommend, results, rfm
+    from crmkit import churn, clv, dedupe, errors, feedback, intervals, recommend, results, rfm
     from crmkit._events import EventLog, events
 
 # name -> the private module a function or class lives in; None: the name is a module itself
 _HOME: dict[str, str | None] = {
     "EventLog": "_events",
+    "churn": None,
     "clv": None,
     "dedupe": None,
     "errors": None,
@@ -29,6 +30,7 @@ _HOME: dict[str, str | None] = {
 __all__ = [
     "EventLog",
     "__version__",
+    "churn",
     "clv",
     "dedupe",
     "errors",

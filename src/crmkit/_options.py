@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import numbers
+import re
 from collections.abc import Iterable
+
+import numpy as np
 
 from crmkit.errors import OptionError
 
-__all__ = ["choice", "number", "whole"]
+__all__ = ["choice", "days", "generator", "number", "whole"]
+
+DAYS = {"Y": 365.25, "W": 7.0, "D": 1.0, "h": 1 / 24, "min": 1 / 1440, "s": 1 / 86_400}
+DURATION = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]+)\s*")
 
 
 def choice(keyword: str, given: object, accepted: Iterable[str]) -> str:
@@ -43,3 +50,36 @@ def number(keyword: str, given: object, *, low: float, high: float = math.inf, e
         upto = f"of at least {low:g}" if ends else f"above {low:g}"
     msg = f"{keyword}={given!r} is not a number {upto}"
     raise OptionError(msg)
+
+
+def days(keyword: str, given: object) -> float:
+    """Return a positive length of time in days: a string such as "52W", "90D" or "36h", or a timedelta.
+
+    A bare number has no unit, and months differ in length: both are refused.
+    """
+    if isinstance(given, dt.timedelta):
+        length = given / dt.timedelta(days=1)
+    elif isinstance(given, np.timedelta64):
+        length = float(given / np.timedelta64(1, "D"))
+    else:
+        parts = DURATION.fullmatch(given) if isinstance(given, str) else None
+        length = float(parts[1]) * DAYS[parts[2]] if parts and parts[2] in DAYS else math.nan
+    if not 0.0 < length < math.inf:
+        months = "; months differ in length, so count days" if isinstance(given, str) and "m" in given.lower() else ""
+        msg = f"{keyword}={given!r} is not a length of time such as '52W', '90D' or '36h'{months}"
+        raise OptionError(msg)
+    return length
+
+
+def generator(rng: object) -> np.random.Generator:
+    """Return the random generator that `rng` asks for: a seed, a Generator as it is, or None for fresh entropy."""
+    if rng is None or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    if isinstance(rng, np.random.RandomState) or isinstance(rng, bool):
+        msg = f"rng={rng!r} is not a seed, a numpy Generator, or None"
+        raise OptionError(msg)
+    try:
+        return np.random.default_rng(rng)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        msg = f"rng={rng!r} is not a seed, a numpy Generator, or None"
+        raise OptionError(msg) from error

@@ -113,21 +113,11 @@ class Model:
         """Make arrays and mappings read-only, so that a shared model cannot drift."""
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                view = value.view()
-                view.flags.writeable = False
-                object.__setattr__(self, field.name, view)
-            elif isinstance(value, dict):
-                object.__setattr__(self, field.name, MappingProxyType(dict(value)))
+            object.__setattr__(self, field.name, _frozen(value))
 
-    # mappingproxy does not pickle; models cross process boundaries in services and joblib
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: _plain(getattr(self, field.name), arrays=False) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
-        self.__post_init__()
+    # models cross process boundaries in services and joblib, read-only mappings do not
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), {field.name: _thawed(getattr(self, field.name)) for field in dataclasses.fields(self)})  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain values that survive JSON, with its `type` and `schema`."""
@@ -164,7 +154,12 @@ class Model:
             for name, label in (("n", "n"), ("log_likelihood", "log-likelihood"), ("converged", "converged"))
             if hasattr(self, name)
         ]
-        return "\n".join([*lines, *([f"  {', '.join(notes)}"] if notes else [])])
+        if notes:
+            lines.append(f"  {', '.join(notes)}")
+        diagnosis = getattr(self, "diagnosis", "")
+        if diagnosis:
+            lines.append(f"  {diagnosis}")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
@@ -182,18 +177,37 @@ def _model_classes() -> dict[str, type[Model]]:
     return found
 
 
+def _frozen(value: Any) -> Any:
+    """Return arrays and mappings as views nobody can write to, however deep they lie."""
+    if isinstance(value, np.ndarray):
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
+    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _thawed(item) for key, item in value.items()}
+    return tuple(_thawed(item) for item in value) if isinstance(value, tuple) else value
+
+
+def _rebuild(kind: type[Model], fields: dict[str, Any]) -> Model:
+    return kind(**fields)
+
+
 def _shown(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _plain(value: Any, *, arrays: bool = True) -> Any:
+def _plain(value: Any) -> Any:
     """Turn numpy and mappings into what JSON knows; numbers JSON lacks (inf, nan) are spelled out."""
     if isinstance(value, Mapping):
-        return {key: _plain(item, arrays=arrays) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, arrays=arrays) for item in value] if arrays else value
-    if not arrays:
-        return value
+        return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
         return {"array": _plain(value.tolist()), "dtype": value.dtype.str}
     if isinstance(value, np.generic):

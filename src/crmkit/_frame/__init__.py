@@ -2,10 +2,10 @@
 
 from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
 from crmkit._frame._numbers import flags, numbers, readonly
-from crmkit._frame._out import Categories, is_frame, listed, per_label, rows_like, series_like, table
+from crmkit._frame._out import Categories, Moments, is_frame, listed, per_label, rows_like, series_like, table
 from crmkit._frame._read import Frame, first_place, read
 from crmkit._frame._text import Text, text
-from crmkit._frame._time import Clock, Times, duration_in_days, times
+from crmkit._frame._time import Clock, Times, times
 
 __all__ = [
     "Categories",
@@ -14,9 +14,9 @@ __all__ = [
     "Ids",
     "Labelled",
     "Labels",
+    "Moments",
     "Text",
     "Times",
-    "duration_in_days",
     "encode",
     "first_place",
     "flags",

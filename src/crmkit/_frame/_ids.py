@@ -109,7 +109,11 @@ class Labelled:
 def ids(frame: Any, column: Any, *, keyword: str | None = None, missing: str = "error") -> Ids:
     """Encode the ids in `column`; ``missing="drop"`` leaves code -1 where there is none."""
     frame = read(frame)
-    encoded = encode(frame.column(column, keyword=keyword), frame.kind, column)
+    try:
+        encoded = encode(frame.column(column, keyword=keyword), frame.kind, column)
+    except UnicodeEncodeError as error:
+        msg = f"column {column!r} holds text that is no Unicode (a lone surrogate, as a wrong decoding leaves it); decode the file anew"
+        raise DataError(msg) from error
     if missing == "error":
         gone = encoded.codes < 0
         if gone.any():

@@ -83,6 +83,8 @@ def _to_float(series: pd.Series, column: Any) -> npt.NDArray[np.float64]:
         return _to_float(series.astype(dtype.categories.dtype if not series.isna().any() else "object"), column)
     if pd.api.types.is_object_dtype(dtype):
         return _objects_to_float(series, column)
+    if not isinstance(dtype, np.dtype) and series.isna().all():
+        return np.full(len(series), np.nan)
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
         msg = f"column {column!r} holds {dtype}, not numbers; convert it first (pandas.to_numeric shows what does not parse)"
         raise DataError(msg)

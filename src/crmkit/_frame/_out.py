@@ -13,7 +13,16 @@ import pandas as pd
 from crmkit._frame._ids import Ids, Labelled, Labels, ids
 from crmkit._frame._numbers import readonly
 from crmkit._frame._read import Frame, read
+from crmkit._frame._time import Clock
 from crmkit.errors import DataError, OptionError
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Ticks of UTC, written out as the frame's own type of times, in the zone of the clock."""
+
+    instant: npt.NDArray[np.int64]
+    clock: Clock
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +65,7 @@ def per_label(
 ) -> Any:
     """Return one row per id: indexed by the id in pandas, elsewhere with the id as the first column."""
     if labels.kind == "pandas":
-        every = codes.size == len(labels)  # codes ascend: all of them are the labels themselves
+        every = codes.size == len(labels) and bool((codes == np.arange(codes.size)).all())
         index = labels.values if every else labels.take(codes)
         frame = _pandas(columns, index=index.rename(name))
         frame.attrs.update(attrs or {})
@@ -120,6 +129,8 @@ def _pandas_column(values: Any) -> Any:
     if isinstance(values, Labelled):
         taken = values.labels.take(values.codes)
         return taken.array if values.labels.kind == "pandas" else taken.to_pandas()
+    if isinstance(values, Moments):
+        return _datetimes(values)
     if isinstance(values, Categories):
         return pd.Categorical.from_codes(values.codes, categories=pd.Index(list(values.names)), ordered=False)
     return values
@@ -131,6 +142,10 @@ def _polars_column(name: str, values: Any) -> Any:
     if isinstance(values, Labelled):
         taken = values.labels.take(values.codes)
         return (pl.Series(taken) if values.labels.kind != "polars" else taken).alias(name)
+    if isinstance(values, Moments):
+        utc = pl.Series(name, _naive(values, {"s": "ms"}))  # polars has no seconds
+        zone = values.clock.zone
+        return utc if zone is None else utc.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     if isinstance(values, Categories):
         names = list(values.names)
         return pl.Series(name, [names[code] for code in values.codes], dtype=pl.Enum(names))
@@ -143,9 +158,23 @@ def _arrow_column(values: Any) -> Any:
     if isinstance(values, Labelled):
         taken = values.labels.take(values.codes)
         return taken if values.labels.kind == "pyarrow" else pa.array(taken)
+    if isinstance(values, Moments):
+        return pa.array(values.instant, pa.int64()).cast(pa.timestamp(values.clock.unit, values.clock.zone))
     if isinstance(values, Categories):
         return pa.DictionaryArray.from_arrays(pa.array(values.codes, pa.int32()), pa.array(list(values.names)))
     return values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
 
 
-__all__ = ["Categories", "Frame", "is_frame", "listed", "per_label", "rows_like", "series_like", "table"]
+def _naive(moments: Moments, coarse: Mapping[str, str]) -> npt.NDArray[np.datetime64]:
+    """Ticks as numpy's times; a unit that the frame lacks becomes the next finer one."""
+    unit = moments.clock.unit
+    return moments.instant.astype(f"datetime64[{unit}]").astype(f"datetime64[{coarse.get(unit, unit)}]")
+
+
+def _datetimes(moments: Moments) -> Any:
+    naive = pd.DatetimeIndex(_naive(moments, {}))
+    zone = moments.clock.zone
+    return (naive if zone is None else naive.tz_localize("UTC").tz_convert(zone)).array
+
+
+__all__ = ["Categories", "Frame", "Moments", "is_frame", "listed", "per_label", "rows_like", "series_like", "table"]

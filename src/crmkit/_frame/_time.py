@@ -126,19 +126,6 @@ def times(
     return Times(wall, wall if zone is None else readonly(instant), Clock(unit, zone))
 
 
-def duration_in_days(value: Any, *, keyword: str) -> float:
-    """Read a duration string such as "52W", "90D" or "36h" as days; months and years have no fixed length and are refused."""
-    try:
-        length: Any = pd.Timedelta(value)
-    except ValueError as error:
-        msg = f"{keyword}={value!r} is not a length of time such as '52W', '90D' or '36h'; months differ in length, so count days"
-        raise OptionError(msg) from error
-    if pd.isna(length):
-        msg = f"{keyword}={value!r} is not a length of time"
-        raise OptionError(msg)
-    return float(length / pd.Timedelta(days=1))
-
-
 def _offset(value: str) -> str:
     found = OFFSET.search(value)
     return "None" if found is None else found[1]

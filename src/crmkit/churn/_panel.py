@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _events, _frame, _threads
+from crmkit import _events, _frame, _options, _threads
 from crmkit._frame import Labelled, Labels, readonly
 from crmkit._kernels import panel as _k
 from crmkit.errors import DataError, OptionError
@@ -27,7 +27,6 @@ Bools = npt.NDArray[np.bool_]
 CUSTOMERS = 1 << 15  # in one piece of work
 NO_FLOATS = readonly(np.empty(0, np.float64))
 NO_TICKS = readonly(np.empty(0, np.int64))
-NAMELESS = re.compile(r"\s*[-+]?[\d.]+\s*")  # a number without its unit
 
 
 def panel(
@@ -132,7 +131,7 @@ def panel(
     churned                       False                 True
     """
     lengths = _lengths(windows)
-    ahead = None if horizon is None else _days(horizon, "horizon")
+    ahead = None if horizon is None else _options.days("horizon", horizon)
     log = _events.as_log(log, **columns)
     name = str(log.columns["customer"])
     log.require("time")
@@ -256,7 +255,7 @@ def _lengths(windows: Any) -> dict[str, float]:
     given = _several(windows)
     found = {}
     for window in given:
-        days = _days(window, "windows")
+        days = _options.days("windows", window)
         found[re.sub(r"\s+", "", window).lower() if isinstance(window, str) else f"{days:g}d"] = days
     if len(set(found.values())) < len(given):
         msg = f"windows={windows!r} names one length twice"
@@ -266,17 +265,6 @@ def _lengths(windows: Any) -> dict[str, float]:
 
 def _several(values: Any) -> list[Any]:
     return [values] if isinstance(values, str) or not hasattr(values, "__iter__") else list(values)
-
-
-def _days(length: Any, keyword: str) -> float:
-    if isinstance(length, (bool, int, float, np.number)) or (isinstance(length, str) and NAMELESS.fullmatch(length)):
-        msg = f"{keyword}={length!r} has no unit; write '{length}D' for days"
-        raise OptionError(msg)
-    days = _frame.duration_in_days(length, keyword=keyword)
-    if days <= 0:
-        msg = f"{keyword}={length!r} is not a positive length of time"
-        raise OptionError(msg)
-    return days
 
 
 def _refuse_unfinished(log: EventLog, bounds: _Bounds, ends: Ticks, horizon: Any) -> None:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from crmkit import _options
 from crmkit.errors import FitError, OptionError
 
 __all__ = ["days_in", "horizon_in", "unit_name"]
 
 _DAYS = {"D": 1.0, "W": 7.0, "Y": 365.25}
-_DURATIONS = {**_DAYS, "h": 1.0 / 24.0}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]+)\s*")
 
 
 def unit_name(unit: Any) -> str:
@@ -70,7 +69,7 @@ def horizon_in(horizon: Any, unit: str | None) -> float:
 
 
 def _days(text: str) -> float | None:
-    match = _DURATION.fullmatch(text)
-    if match is None or match[2] not in _DURATIONS:
+    try:
+        return _options.days("unit", text)
+    except OptionError:
         return None
-    return float(match[1]) * _DURATIONS[match[2]]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame, _threads
+from crmkit import _frame, _options, _threads
 from crmkit._kernels import linkage as _k
 from crmkit.dedupe import model as _model
 from crmkit.dedupe import pairs as _pairs
@@ -176,7 +176,7 @@ def deduplicate(
         patterns.counts,
         kinds={field.column: field.kind for field in ordered},
         levels={field.column: field.levels for field in ordered},
-        u=_model.chance_agreement(ordered, np.random.default_rng(rng), n_threads=n_threads),
+        u=_model.chance_agreement(ordered, _options.generator(rng), n_threads=n_threads),
         rules=rules,
         total=n * (n - 1) / 2.0,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _events, _frame
+from crmkit import _events, _frame, _options
 from crmkit._kernels import sparse as _k
 from crmkit.errors import DataError, LimitError, OptionError
 
@@ -162,15 +163,9 @@ def half_life_in_days(half_life: Any) -> float | None:
     """Read a duration string or a number of days, which must be positive."""
     if half_life is None:
         return None
-    number = isinstance(half_life, (int, float, np.integer, np.floating)) and not isinstance(half_life, bool)
-    if not number and not isinstance(half_life, str):
-        msg = f"half_life={half_life!r} is neither a duration string such as '90D' nor a number of days"
-        raise OptionError(msg)
-    days = float(half_life) if number else _frame.duration_in_days(half_life, keyword="half_life")
-    if not 0.0 < days < np.inf:
-        msg = f"half_life={half_life!r} is not a positive, finite length of time"
-        raise OptionError(msg)
-    return days
+    if isinstance(half_life, Real):
+        return _options.number("half_life", half_life, low=0, ends=False)
+    return _options.days("half_life", half_life)
 
 
 def from_log(log: _events.EventLog, weight: str | None, half_life: float | None, end: Any) -> Interactions:
