@@ -8,8 +8,9 @@ import json
 import types
 from pathlib import Path
 
-import crmkit
 import pytest
+
+import crmkit
 
 SNAPSHOT = Path(__file__).parent / "api.json"
 
@@ -96,7 +97,9 @@ def test_data_come_first_and_options_by_keyword():
     }
     for top in set(crmkit.__all__) - {"__version__", "errors", "results", "datasets", "plot"}:
         thing = getattr(crmkit, top)
-        functions = {f"{top}.{n}": getattr(thing, n) for n in thing.__all__} if isinstance(thing, types.ModuleType) else {top: thing}
+        functions = (
+            {f"{top}.{n}": getattr(thing, n) for n in thing.__all__} if isinstance(thing, types.ModuleType) else {top: thing}
+        )
         for name, function in functions.items():
             if not inspect.isfunction(function) or name in free:
                 continue

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import crmkit
 import pytest
+
+import crmkit
 
 ROOT = Path(crmkit.__file__).parent
 LEVEL = {
@@ -38,7 +39,13 @@ SIDEWAYS = {
     ("__main__", "_report"),
     ("__main__", "datasets"),
 }
-DOORS = {"numba": {"_jit"}, "narwhals": {"_frame"}, "threading": {"_threads"}, "concurrent": {"_threads"}, "multiprocessing": set()}
+DOORS = {
+    "numba": {"_jit"},
+    "narwhals": {"_frame"},
+    "threading": {"_threads"},
+    "concurrent": {"_threads"},
+    "multiprocessing": set(),
+}
 FRAMES = {"pandas", "polars", "pyarrow"}
 MAY_BUILD_FRAMES = {"_frame", "datasets", "plot", "_report", "_warmup", "__main__"}
 NOT_AT_THE_TOP = {"sklearn", "matplotlib", "tqdm", "skops", "pyarrow", "polars"}

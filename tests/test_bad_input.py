@@ -86,7 +86,9 @@ def contracts() -> pd.DataFrame:
     rng = np.random.default_rng(7)
     tenure, spend = rng.integers(1, 60, 120), rng.gamma(2.0, 20.0, 120)
     leaves = rng.random(120) < 1 / (1 + np.exp(0.05 * tenure - 1))
-    return pd.DataFrame({"customer_id": range(120), "tenure": tenure.astype(float), "spend": spend, "churned": leaves.astype(int)})
+    return pd.DataFrame(
+        {"customer_id": range(120), "tenure": tenure.astype(float), "spend": spend, "churned": leaves.astype(int)}
+    )
 
 
 def staying() -> Any:
@@ -110,7 +112,14 @@ def spend() -> Any:
     return BUYING.spend
 
 
-LOG = {"frame": orders, "ids": ("customer_id",), "times": ("timestamp",), "numbers": ("amount",), "optional": ("item_id",), "per_row": False}
+LOG = {
+    "frame": orders,
+    "ids": ("customer_id",),
+    "times": ("timestamp",),
+    "numbers": ("amount",),
+    "optional": ("item_id",),
+    "per_row": False,
+}
 RFT = ("frequency", "recency", "T")
 SPEND = ("frequency", "monetary_value")
 
@@ -118,7 +127,11 @@ CASES: dict[str, Case] = {
     "events": Case(crm.events, **LOG),
     "rfm.summarize": Case(crm.rfm.summarize, **LOG),
     "rfm.score": Case(
-        crm.rfm.score, measures, numbers=("recency_days", "frequency", "monetary"), negative=("monetary",), optional=("customer_id",)
+        crm.rfm.score,
+        measures,
+        numbers=("recency_days", "frequency", "monetary"),
+        negative=("monetary",),
+        optional=("customer_id",),
     ),
     "rfm.segment": Case(crm.rfm.segment, scores, numbers=("r", "f", "m"), optional=("rfm",)),
     "clv.summarize": Case(crm.clv.summarize, **LOG),
@@ -162,7 +175,9 @@ CASES: dict[str, Case] = {
         optional=("customer_id", "recency", "T"),
         none_is_new=True,
     ),
-    "feedback.nps": Case(lambda f: crm.feedback.nps(f, by="segment"), survey, ids=("segment",), numbers=("score",), per_row=False),
+    "feedback.nps": Case(
+        lambda f: crm.feedback.nps(f, by="segment"), survey, ids=("segment",), numbers=("score",), per_row=False
+    ),
     "recommend.interactions": Case(
         crm.recommend.interactions,
         orders,

@@ -2,17 +2,17 @@
 
 import datetime as dt
 
-import crmkit as crm
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from crmkit.errors import ColumnError, DataError, OptionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import crmkit as crm
 import naive.events
+from crmkit.errors import ColumnError, DataError, OptionError
 
 DAY = pd.Timestamp("2024-03-01")
 
@@ -51,7 +51,10 @@ def purchases(log):
 def same(first, second):
     """Two logs hold the same, to the bit."""
     assert list(first.labels.as_index()) == list(second.labels.as_index())
-    for group, names in (("lines", ("start", "time", "instant", "amount", "order", "item")), ("orders", ("start", "time", "instant", "amount"))):
+    for group, names in (
+        ("lines", ("start", "time", "instant", "amount", "order", "item")),
+        ("orders", ("start", "time", "instant", "amount")),
+    ):
         for name in names:
             a, b = getattr(getattr(first, group), name), getattr(getattr(second, group), name)
             assert (a is None) == (b is None), name
@@ -108,9 +111,17 @@ def test_appending_equals_encoding_everything_again(old, new):
 
 
 def test_appending_across_units_and_item_ids():
-    old = pd.DataFrame({"customer_id": [2, 1], "timestamp": pd.to_datetime(["2024-01-02", "2024-01-01"]).as_unit("s"), "amount": 1.0})
+    old = pd.DataFrame(
+        {"customer_id": [2, 1], "timestamp": pd.to_datetime(["2024-01-02", "2024-01-01"]).as_unit("s"), "amount": 1.0}
+    )
     old["item_id"] = ["x", "y"]
-    new = pd.DataFrame({"customer_id": [3, 1], "timestamp": pd.DatetimeIndex([pd.Timestamp("2024-01-03"), pd.Timestamp("2024-01-01 12:00:00.5")]).as_unit("ns"), "amount": 2.0})
+    new = pd.DataFrame(
+        {
+            "customer_id": [3, 1],
+            "timestamp": pd.DatetimeIndex([pd.Timestamp("2024-01-03"), pd.Timestamp("2024-01-01 12:00:00.5")]).as_unit("ns"),
+            "amount": 2.0,
+        }
+    )
     new["item_id"] = ["a", "y"]
     same(crm.events(old).append(new), crm.events(pd.concat([old.assign(timestamp=old["timestamp"].dt.as_unit("ns")), new])))
 
@@ -167,7 +178,9 @@ def test_refunds_are_refused_by_default_with_their_place():
 
 
 def test_an_order_id_of_two_customers_makes_two_orders_and_is_reported():
-    frame = pd.DataFrame({"customer_id": ["a", "b", "a"], "timestamp": [DAY] * 3, "amount": [1.0, 2.0, 4.0], "order_id": [7, 7, 7]})
+    frame = pd.DataFrame(
+        {"customer_id": ["a", "b", "a"], "timestamp": [DAY] * 3, "amount": [1.0, 2.0, 4.0], "order_id": [7, 7, 7]}
+    )
     log = crm.events(frame, order="order_id")
     assert purchases(log) == {"a": [(0, 5.0)], "b": [(0, 2.0)]}
     assert log.dropped["order ids used by several customers, kept apart"] == 1
@@ -222,7 +235,9 @@ def test_a_cut_that_is_no_date_is_refused(bad):
 
 
 def test_baskets_need_neither_time_nor_amount():
-    log = crm.events(pd.DataFrame({"basket": [1, 1, 2], "item": ["a", "b", "a"]}), customer="basket", item="item", time=None, amount=None)
+    log = crm.events(
+        pd.DataFrame({"basket": [1, 1, 2], "item": ["a", "b", "a"]}), customer="basket", item="item", time=None, amount=None
+    )
     assert log.orders.start.tolist() == [0, 1, 2]
     assert log.lines.item.tolist() == [0, 1, 0]
     with pytest.raises(ColumnError, match="no time"):
@@ -256,7 +271,12 @@ def test_ids_come_back_with_the_type_they_had():
 def test_every_kind_of_frame_gives_the_same_log():
     frame = pd.DataFrame({"customer_id": ["b", "a", "b"], "timestamp": pd.date_range(DAY, periods=3), "amount": [1.0, 2.0, 3.0]})
     expected = crm.events(frame)
-    for other in (pl.from_pandas(frame), pa.Table.from_pandas(frame), frame.convert_dtypes(dtype_backend="pyarrow"), frame.convert_dtypes()):
+    for other in (
+        pl.from_pandas(frame),
+        pa.Table.from_pandas(frame),
+        frame.convert_dtypes(dtype_backend="pyarrow"),
+        frame.convert_dtypes(),
+    ):
         log = crm.events(other)
         assert [str(c) for c in log.labels.as_index()] == ["a", "b"]
         np.testing.assert_array_equal(log.orders.amount, expected.orders.amount)
@@ -277,7 +297,9 @@ def test_large_logs_take_the_threaded_roads_and_agree_with_pandas(monkeypatch):
             "amount": rng.integers(1, 1000, n).astype(float),
         }
     )
-    texts = frame.assign(customer_id=pd.array(frame["customer_id"].astype(str) + "@example.org", dtype=pd.ArrowDtype(pa.string())))
+    texts = frame.assign(
+        customer_id=pd.array(frame["customer_id"].astype(str) + "@example.org", dtype=pd.ArrowDtype(pa.string()))
+    )
     for part in (frame, texts):
         grouped = part.groupby(["customer_id", "timestamp"], sort=True)["amount"].sum()
         logs = {}

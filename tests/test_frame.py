@@ -15,7 +15,9 @@ from crmkit import _frame
 from crmkit.errors import ColumnError, DataError, OptionError
 
 ARROW = pd.ArrowDtype(pa.string())
-texts = st.lists(st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["", "a\x00", "a", "customer-0001", "customer-0002"])), max_size=40)
+texts = st.lists(
+    st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["", "a\x00", "a", "customer-0001", "customer-0002"])), max_size=40
+)
 
 
 def check_codes(values, encoded, missing):
@@ -250,7 +252,10 @@ def test_zones_keep_the_wall_clock_and_the_instant(kind):
         (pd.Series([20240101]), r"'t' holds int64, not times.*%Y%m%d"),
         (pd.Series([1.5, "x"], dtype=object), r"'t': 1 neither dates nor text, the first in row 0 \(a float\)"),
         (pd.Series(["2024-01-01T00:00+01:00", "2024-01-01T00:00+02:00"]), r"'t' mixes time zones"),
-        (pd.Series([pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="Asia/Tokyo")], dtype=object), "mixes time zones"),
+        (
+            pd.Series([pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="Asia/Tokyo")], dtype=object),
+            "mixes time zones",
+        ),
         (pd.Series([pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-01", tz="Asia/Tokyo")], dtype=object), "mixes time zones"),
     ],
     ids=["NaT", "slashes", "integers", "floats", "offsets", "zones", "half_aware"],

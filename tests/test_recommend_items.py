@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import recommend as naive
 
 import crmkit as crm
 from crmkit import recommend
 from crmkit.errors import ColumnError, DataError, LimitError, OptionError
+from naive import recommend as naive
 
 ASKED = ["list", "numpy", "index", "series", "polars", "arrow", "iterator"]
 BASKETS = {"customer": "basket", "item": "item", "time": None, "amount": None}

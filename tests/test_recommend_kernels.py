@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from naive import recommend as naive
 
 from crmkit._kernels import item_knn, sparse, top_k
+from naive import recommend as naive
 
 N_CUSTOMERS, N_ITEMS = 6, 7
 # the first example waits for the compiler
@@ -45,9 +45,7 @@ def nearest_items(dense, k, shrinkage=0.0, pieces=((0, N_ITEMS),)):
     squares = sparse.squared_norms(by_item[0], by_item[2])
     found = []
     for first, last in pieces:
-        start, item, similarity = item_knn.neighbours(
-            *by_item, *by_customer, squares, rank, order, k, shrinkage, first, last
-        )
+        start, item, similarity = item_knn.neighbours(*by_item, *by_customer, squares, rank, order, k, shrinkage, first, last)
         found += [
             list(zip(item[a:b].tolist(), similarity[a:b].astype(float).tolist(), strict=True))
             for a, b in itertools.pairwise(start)

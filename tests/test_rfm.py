@@ -2,14 +2,15 @@
 
 import warnings
 
-import crmkit as crm
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import crmkit as crm
+from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
 
 pytestmark = pytest.mark.filterwarnings("ignore::crmkit.errors.DataWarning")
 
@@ -60,7 +61,11 @@ def test_a_day_before_the_first_purchase_is_refused(cdnow_sample):
 
 def test_refunded_customers_are_absent():
     orders = pd.DataFrame(
-        {"customer_id": [1, 1, 2], "timestamp": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-02"]), "amount": [5.0, -5.0, 1.0]}
+        {
+            "customer_id": [1, 1, 2],
+            "timestamp": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-02"]),
+            "amount": [5.0, -5.0, 1.0],
+        }
     )
     assert crm.rfm.summarize(orders, refunds="subtract").index.tolist() == [2]
 
@@ -165,7 +170,9 @@ def test_maps_and_scores_that_do_not_fit_are_refused():
 
 
 def test_polars_in_polars_out():
-    orders = pl.DataFrame({"customer_id": ["b", "a"], "timestamp": pd.to_datetime(["2024-01-01", "2024-01-03"]), "amount": [1.0, 2.0]})
+    orders = pl.DataFrame(
+        {"customer_id": ["b", "a"], "timestamp": pd.to_datetime(["2024-01-01", "2024-01-03"]), "amount": [1.0, 2.0]}
+    )
     summary = crm.rfm.summarize(orders)
     assert summary.columns == ["customer_id", "recency_days", "frequency", "monetary"]
     scores = crm.rfm.score(summary)

@@ -467,7 +467,9 @@ def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refund
     if has_refunds and amount is not None and lines.amount is not None:
         total, amount = readonly(amount), amount.copy()
         named = lines.order_code is not None
-        n_short, short = _o.subtract_refunds(start, order_start, instant, first_line, lines.amount, order_of, named, total, amount)
+        n_short, short = _o.subtract_refunds(
+            start, order_start, instant, first_line, lines.amount, order_of, named, total, amount
+        )
         if n_short:
             dropped["refund rows larger than the purchases they could come off"] = int(n_short)
             dropped["amount of refunds that came off no purchase"] = float(short)

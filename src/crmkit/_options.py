@@ -28,7 +28,7 @@ def choice(keyword: str, given: object, accepted: Iterable[str]) -> str:
 
 def whole(keyword: str, given: object, *, low: int, high: int | None = None) -> int:
     """Return `given` as an int if it is a whole number from `low` to `high`; True and 2.0 are not."""
-    if isinstance(given, numbers.Integral) and not isinstance(given, bool):
+    if not isinstance(given, bool) and isinstance(given, numbers.Integral):
         value = int(given)
         if low <= value and (high is None or value <= high):
             return value
@@ -39,7 +39,7 @@ def whole(keyword: str, given: object, *, low: int, high: int | None = None) -> 
 
 def number(keyword: str, given: object, *, low: float, high: float = math.inf, ends: bool = True) -> float:
     """Return `given` as a float if it is a finite number between `low` and `high`, the ends included unless said."""
-    if isinstance(given, numbers.Real) and not isinstance(given, bool):
+    if not isinstance(given, bool) and isinstance(given, numbers.Real):
         value = float(given)
         inside = low <= value <= high if ends else low < value < high
         if math.isfinite(value) and inside:
@@ -75,7 +75,7 @@ def generator(rng: object) -> np.random.Generator:
     """Return the random generator that `rng` asks for: a seed, a Generator as it is, or None for fresh entropy."""
     if rng is None or isinstance(rng, np.random.Generator):
         return np.random.default_rng(rng)
-    if isinstance(rng, np.random.RandomState) or isinstance(rng, bool):
+    if isinstance(rng, (np.random.RandomState, bool)):  # the old generator, and a slip
         msg = f"rng={rng!r} is not a seed, a numpy Generator, or None"
         raise OptionError(msg)
     try:

@@ -197,9 +197,7 @@ def score(summary: Any, /, *, bins: int = 5, method: str = "quantile", threshold
     if len(frame) == 0:
         msg = "there are no customers to score: the frame has no rows"
         raise DataError(msg)
-    columns = {
-        letter: _frame.numbers(frame, measure, nonnegative=measure != "monetary") for letter, measure in MEASURES.items()
-    }
+    columns = {letter: _frame.numbers(frame, measure, nonnegative=measure != "monetary") for letter, measure in MEASURES.items()}
     scores: dict[str, npt.NDArray[np.int64]] = {}
     for letter, values in columns.items():
         cuts = _cuts(values, bins, MEASURES[letter], thresholds)

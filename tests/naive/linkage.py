@@ -9,16 +9,10 @@ from itertools import combinations
 
 def pairs_in_blocks(keys: Sequence[Sequence[int]]) -> set[tuple[int, int]]:
     """Pairs of rows that share a block under some rule; -1 shares with nobody."""
-    return {
-        (i, j)
-        for i, j in combinations(range(len(keys[0])), 2)
-        if any(rule[i] >= 0 and rule[i] == rule[j] for rule in keys)
-    }
+    return {(i, j) for i, j in combinations(range(len(keys[0])), 2) if any(rule[i] >= 0 and rule[i] == rule[j] for rule in keys)}
 
 
-def match_weight(
-    levels: Sequence[int], m: Sequence[Sequence[float]], u: Sequence[Sequence[float]], prior: float
-) -> float:
+def match_weight(levels: Sequence[int], m: Sequence[Sequence[float]], u: Sequence[Sequence[float]], prior: float) -> float:
     """Log odds in bits that a pair is a match; a level of -1 is silent."""
     odds = prior / (1 - prior)
     for field, level in enumerate(levels):

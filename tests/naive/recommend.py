@@ -21,9 +21,7 @@ def similarity(weights, shrinkage=0.0):
     shared, square = bought.T @ bought, np.diag(dot)
     similar = np.zeros(dot.shape)
     pairs = shared > 0
-    similar[pairs] = (
-        dot[pairs] / np.sqrt(np.outer(square, square)[pairs]) * (shared[pairs] / (shared[pairs] + shrinkage))
-    )
+    similar[pairs] = dot[pairs] / np.sqrt(np.outer(square, square)[pairs]) * (shared[pairs] / (shared[pairs] + shrinkage))
     np.fill_diagonal(similar, 0.0)
     return similar.astype(np.float32).astype(float)
 

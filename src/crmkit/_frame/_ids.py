@@ -112,7 +112,9 @@ def ids(frame: Any, column: Any, *, keyword: str | None = None, missing: str = "
     try:
         encoded = encode(frame.column(column, keyword=keyword), frame.kind, column)
     except UnicodeEncodeError as error:
-        msg = f"column {column!r} holds text that is no Unicode (a lone surrogate, as a wrong decoding leaves it); decode the file anew"
+        msg = (
+            f"column {column!r} holds text that is no Unicode (a lone surrogate is left of a wrong decoding); read the file anew"
+        )
         raise DataError(msg) from error
     if missing == "error":
         gone = encoded.codes < 0

@@ -95,9 +95,7 @@ class Times:
     clock: Clock
 
 
-def times(
-    frame: Any, column: Any, *, keyword: str | None = None, ignore: npt.NDArray[np.bool_] | None = None
-) -> Times:
+def times(frame: Any, column: Any, *, keyword: str | None = None, ignore: npt.NDArray[np.bool_] | None = None) -> Times:
     """Read `column` as moments, none of them missing, in one zone or none; rows flagged in `ignore` may be missing."""
     frame = read(frame)
     series = as_pandas(frame.column(column, keyword=keyword), frame.kind)

@@ -37,7 +37,7 @@ def mix(key: int | np.integer[Any]) -> np.uint64:
 
 
 @kernel
-def ones(word: int | np.integer[Any]) -> int:
+def ones(word: np.uint64) -> np.int64:
     """Count the bits that are set in a 64-bit word; compilers know this sum as one instruction."""
     w = np.uint64(word)
     w -= (w >> np.uint64(1)) & np.uint64(0x5555555555555555)
@@ -61,7 +61,7 @@ def count_before(bits: Keys, before: Codes) -> int:
     n = 0
     for word in range(bits.size):
         before[word] = n
-        n += ones(bits[word])
+        n += int(ones(bits[word]))
     return n
 
 
@@ -217,10 +217,10 @@ def recode(
 def common_prefix(offsets: Longs, data: Bytes, rows: Longs) -> int:
     """Length in bytes of the prefix that all strings at `rows` share."""
     first = offsets[rows[0]]
-    shared = offsets[rows[0] + 1] - first
+    shared = int(offsets[rows[0] + 1] - first)
     for k in range(1, rows.size):
         begin = offsets[rows[k]]
-        shared = min(shared, offsets[rows[k] + 1] - begin)
+        shared = min(shared, int(offsets[rows[k] + 1] - begin))
         j = 0
         while j < shared and data[begin + j] == data[first + j]:
             j += 1

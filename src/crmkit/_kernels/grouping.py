@@ -58,9 +58,7 @@ def sort_run(time: Longs, rows: Codes, begin: int, end: int) -> None:
 
 
 @kernel
-def merge_runs(
-    time: Longs, rows: Codes, begin: int, middle: int, end: int, times_left: Longs, rows_left: Codes
-) -> None:
+def merge_runs(time: Longs, rows: Codes, begin: int, middle: int, end: int, times_left: Longs, rows_left: Codes) -> None:
     """Merge two sorted neighbours in place; only the left one is copied aside. Of equal times, the left ones go first."""
     n = middle - begin
     times_left[:n] = time[begin:middle]

@@ -23,9 +23,7 @@ def _sink(scores: npt.NDArray[np.float64], ranks: npt.NDArray[np.int32], size: i
         if child >= size:
             break
         other = child + 1
-        if other < size and (
-            scores[other] < scores[child] or (scores[other] == scores[child] and ranks[other] > ranks[child])
-        ):
+        if other < size and (scores[other] < scores[child] or (scores[other] == scores[child] and ranks[other] > ranks[child])):
             child = other
         if scores[child] > score or (scores[child] == score and ranks[child] < rank):
             break
