@@ -77,8 +77,8 @@ def svg(picture: Figure, name: str, description: str) -> Markup:
     text = out.getvalue()
     text = text[text.index("<svg") :]
     # matplotlib draws some ids at random, and uses the same ones in every figure
-    for number, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))):
-        text = re.sub(rf'(\bid="|href="#|url\(#){re.escape(old)}(?="|\))', rf"\g<1>{name}-{number}", text)
+    new = {old: f"{name}-{number}" for number, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text)))}
+    text = re.sub(r'(\bid="|href="#|url\(#)([^")]+)', lambda match: match[1] + new.get(match[2], match[2]), text)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     opening, rest = text.split(">", 1)
     box = re.search(r'viewBox="[^"]+"', opening)

@@ -1,4 +1,4 @@
-"""What every simulator needs: a source of randomness, and names that sort like their numbers."""
+"""Names of simulated things, which sort like their numbers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crmkit.errors import OptionError
-
-__all__ = ["generator", "names"]
-
-
-def generator(rng: Any) -> np.random.Generator:
-    """Return the Generator that a seed stands for, or the one that was passed."""
-    if isinstance(rng, (bool, float, str)):
-        msg = f"rng={rng!r} is not a seed (a whole number of zero or more), a numpy Generator or None"
-        raise OptionError(msg)
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        msg = f"rng={rng!r} is not a seed (a whole number of zero or more), a numpy Generator or None"
-        raise OptionError(msg) from error
+__all__ = ["names"]
 
 
 def names(letter: str, n: int, *, digits: int) -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmkit import _frame, _options
-from crmkit.datasets._draw import generator, names
+from crmkit.datasets._names import names
 from crmkit.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def make_survey(
         count, row = _frame.first_place(twice)
         msg = f"customers: {count:,} ids are there before, the first at position {row}; pass each customer once"
         raise DataError(msg)
-    random = generator(rng)
+    random = _options.generator(rng)
 
     segment = random.integers(0, len(shares), len(asked))
     answered = np.flatnonzero(random.random(len(asked)) < response_rate)

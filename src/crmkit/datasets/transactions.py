@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
-from crmkit.datasets._draw import generator, names
+from crmkit.datasets._names import names
 from crmkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def make_transactions(
         msg = f"acquisition_weeks={acquisition_weeks!r} is more than weeks={weeks!r}: nobody can join after the end"
         raise OptionError(msg)
     first_second = _frame.Clock("s", None).moment(start, keyword="start")
-    random = generator(rng)
+    random = _options.generator(rng)
 
     rate = random.gamma(given["r"], 1.0 / given["alpha"], n_customers)
     dropout = random.beta(given["a"], given["b"], n_customers)
