@@ -24,7 +24,7 @@ def test_every_error_is_the_builtin_that_callers_already_catch():
         errors.FitError: RuntimeError,
     }
     for kind, builtin in builtins.items():
-        with pytest.raises(builtin, match="^what is wrong$"):
+        with pytest.raises(builtin, match=r"^what is wrong$"):
             raise kind("what is wrong")
         assert issubclass(kind, errors.CrmkitError)
 
@@ -39,7 +39,7 @@ def test_whole_numbers_and_numbers():
     assert _options.whole("k", np.int64(3), low=1) == 3
     assert _options.number("x", np.float32(0.5), low=0, high=1) == 0.5
     for bad in (0, 11, 2.0, True, "3", None):
-        with pytest.raises(errors.OptionError, match="k=.*from 1 to 10"):
+        with pytest.raises(errors.OptionError, match=r"k=.*from 1 to 10"):
             _options.whole("k", bad, low=1, high=10)
     for bad in (-1, math.nan, math.inf, True, "1", 1j):
         with pytest.raises(errors.OptionError, match="x="):
@@ -71,7 +71,7 @@ def test_lengths_of_time(given, days):
 
 @pytest.mark.parametrize("bad", ["3M", "3m", "90", 90, "a while", "", "-5D", "0D", "W", None, pd.NaT, True], ids=repr)
 def test_lengths_that_could_mean_several_things_are_refused(bad):
-    with pytest.raises(errors.OptionError, match="horizon=.*not a length of time"):
+    with pytest.raises(errors.OptionError, match=r"horizon=.*not a length of time"):
         _options.days("horizon", bad)
 
 
