@@ -203,8 +203,6 @@ NO_FRAME = {
     "intervals.wilson",
     "recommend.fit_item_knn",
     "recommend.top_items",
-    "results.confidence_level",
-    "results.critical_value",
     "warmup",
     "report",
 }

@@ -255,7 +255,8 @@ def events(
 
     Examples
     --------
-    >>>     >>> import crmkit as crm
+    >>> import pandas as pd
+    >>> import crmkit as crm
     >>> orders = pd.DataFrame(
     ...     {
     ...         "customer_id": ["ann", "bob", "ann", "bob"],

@@ -16,7 +16,7 @@ import numpy as np
 from crmkit import _options
 from crmkit.errors import DataError
 
-__all__ = ["Estimate", "Model", "confidence_level", "critical_value"]
+__all__ = ["Estimate", "Model"]
 
 
 def confidence_level(level: object) -> float:
