@@ -34,8 +34,8 @@ def warmup() -> float:
 
     Examples
     --------
-    >>> from crmkit._warmup import warmup
-    >>> seconds = warmup()
+    >>> import crmkit as crm
+    >>> seconds = crm.warmup()
     >>> seconds > 0
     True
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -105,11 +106,11 @@ def report(
 
     Examples
     --------
-    >>> from crmkit import _report, datasets
-    >>> shop = datasets.make_transactions(n_customers=200)
-    >>> page = _report.report(shop.transactions, order="order_id")
+    >>> import crmkit as crm
+    >>> shop = crm.datasets.make_transactions(n_customers=200)
+    >>> page = crm.report(shop.transactions, order="order_id")
     >>> page.as_of
-    '2024-12-27'
+    '2024-12-28'
     """
     log = _events.as_log(log, **columns)
     log.require("time", "amount")
@@ -126,7 +127,7 @@ def report(
         told = None
         if survey is not None:
             told = facts.answers(survey, score=score, by=by, customer=str(log.columns["customer"]), found=found)
-    notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    notes = tuple(dict.fromkeys(_note(warning.message) for warning in caught))
     if not title.strip():
         msg = "title is empty: name the report"
         raise DataError(msg)
@@ -139,3 +140,8 @@ def report(
     body = element("a", "Skip to the report", href="#report", class_="skip")
     body = sections.page(title, log, found, ranked, told, parts, as_of=as_of, skip=body)
     return Report(document(title, body), title, as_of, notes)
+
+
+def _note(message: Warning | str) -> str:
+    """Leave out how a program silences the warning: nobody reads the page in one."""
+    return re.sub(r"[\s;.]*(Silence with|filter crmkit)\b.*$", "", str(message)) + "."

@@ -131,7 +131,15 @@ section { margin: 2.4rem 0; padding-top: 1.8rem; border-top: 1px solid var(--lin
 .reading { font-size: 1.08rem; }
 .limits { padding: .7rem 1rem; background: var(--soft); border-left: 4px solid var(--main); border-radius: 0 .4rem .4rem 0; }
 .note { padding: .7rem 1rem; background: var(--warm); border-left: 4px solid #b45f06; border-radius: 0 .4rem .4rem 0; }
-.scroll { margin: 1.2rem 0; overflow-x: auto; }
+/* a shadow at the side to which a table goes on */
+.scroll {
+  margin: 1.2rem 0; overflow-x: auto;
+  background:
+    linear-gradient(to right, #fff 30%, #fff0) left / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, #fff 30%, #fff0) right / 2.5rem 100% no-repeat local,
+    linear-gradient(to right, #0003, #0000) left / .7rem 100% no-repeat scroll,
+    linear-gradient(to left, #0003, #0000) right / .7rem 100% no-repeat scroll;
+}
 table { border-collapse: collapse; width: 100%; font-size: .93rem; font-variant-numeric: tabular-nums; }
 caption { padding: 0 0 .5rem; text-align: left; color: var(--muted); font-size: .9rem; }
 th, td {
@@ -145,7 +153,7 @@ thead th {
 thead th.number { min-width: 4.4rem; }
 tbody th { font-weight: 600; }
 thead th.label, thead th.words { text-align: left; }
-tbody tr:hover { background: var(--soft); }
+tbody tr:hover { background: #1b4f7212; }
 .label, .words, .fact { text-align: left; }
 .facts { max-width: 38rem; }
 .fact { white-space: normal; overflow-wrap: break-word; }

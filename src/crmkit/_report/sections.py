@@ -256,6 +256,7 @@ def _beside_the_truth(ranked: Value) -> Markup:
         best = rows["value"].nlargest(tenth).index
         real = rows.loc[best, "true_value"].sum() / rows["true_value"].sum()
         words += f" The tenth ranked best by the model truly holds {_percent(real)} of the value."
+    words += " A true value of 0 is a customer who has left, which no purchase file shows."
     return element("p", words)
 
 

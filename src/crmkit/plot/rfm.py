@@ -43,7 +43,7 @@ def rfm_segments(segments: Any, summary: Any, /, *, ax: Axes | None = None) -> A
     Examples
     --------
     >>> import crmkit as crm
-    >>> shop = crm.datasets.make_transactions(n_customers=100)
+    >>> shop = crm.datasets.make_transactions()
     >>> summary = crm.rfm.summarize(shop.transactions, order="order_id")
     >>> segments = crm.rfm.segment(crm.rfm.score(summary))
     >>> crm.plot.rfm_segments(segments, summary).get_xlabel()
