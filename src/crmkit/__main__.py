@@ -170,7 +170,9 @@ def _from_file(given: argparse.Namespace) -> tuple[EventLog, Report]:
         survey = files.read_survey(given.survey, score, given.by, named.customer, layout)
         n_rows, told = len(survey), survey.dropna(subset=[score] if given.by is None else [score, given.by])
         if given.missing != "drop" and len(told) < n_rows:
-            msg = f"{given.survey}: {n_rows - len(told):,} rows without an answer or a group; pass --missing drop to leave them out"
+            msg = (
+                f"{given.survey}: {n_rows - len(told):,} rows without an answer or a group; pass --missing drop to leave them out"
+            )
             raise DataError(msg)
         survey = told
         left_out = f", {n_rows - len(survey):,} left out for want of an answer or a group" if len(survey) < n_rows else ""
