@@ -543,7 +543,7 @@ BAD_FILES = {
         ("negative.csv --refunds drop --survey absent.csv", "absent.csv: no such file"),
         ("negative.csv --refunds drop --survey gap.csv", "no column 'score'"),
         ("negative.csv --refunds drop --survey less.csv --score back", "off the scale 0 to 10"),
-        ("--customer c", "--customer describes a file of purchases; name the file first"),
+        ("--customer c", "--customer describes a file of purchases; name it first"),
         ("--time-format x", "--time-format describes a file"),
     ],
 )

@@ -100,7 +100,7 @@ def _check(given: argparse.Namespace) -> None:
         others = ("missing", "refunds", "time_format", "separator", "encoding", "survey", "score", "by")
         stray = [name for name in (*COLUMNS, *others) if getattr(given, name) is not None]
         if stray:
-            msg = f"--{stray[0].replace('_', '-')} describes a file of purchases; name the file first: python -m crmkit report FILE …"
+            msg = f"--{stray[0].replace('_', '-')} describes a file of purchases; name it first: python -m crmkit report FILE …"
             raise OptionError(msg)
     if (given.price is None) != (given.quantity is None):
         msg = "--price and --quantity go together: the amount is their product"
