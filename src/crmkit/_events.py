@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -25,9 +24,10 @@ Codes = npt.NDArray[np.int32]
 
 REFUNDS = ("error", "subtract", "drop")
 MISSING = ("error", "drop")
-ROWS = 1 << 20  # rows in one piece of work
+ROWS = 1 << 18  # rows in one piece of work
 CUSTOMERS = 1 << 16  # customers in one piece of work
-RANGES = 4  # label ranges in one piece of work: narrow ones keep their slots in the cache
+BUCKETS = 512  # buckets of customers: each is a stream to write, and small enough for the cache
+BUCKETS_AT_ONCE = 32  # in one piece of work
 DEFAULTS = {"customer": "customer_id", "time": "timestamp", "amount": "amount", "item": "item_id"}
 NO_FLOATS = readonly(np.empty(0, np.float64))
 
@@ -413,37 +413,72 @@ def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missin
 
 def _sorted_lines(raw: _Raw, customer: Codes, n_labels: int) -> Lines:
     """Bring every column into the order of customer and time; to which order a line belongs is not known yet."""
-    start, rows, instant = _sorted_rows(customer, n_labels, raw.instant, raw.order[0] if raw.order else None)
+    buckets = _Buckets.deal(customer, n_labels)
+    start, instant, places = buckets.sort(raw.instant)
+    if raw.order is not None:
+        _o.sort_moments_by_code(start, instant, buckets.dealt(raw.order[0]), places)
+    places = readonly(places)
     return Lines(
         start=start,
-        time=instant if raw.time is raw.instant else _gathered(raw.time, rows),
+        time=instant if raw.time is raw.instant else buckets.arranged(raw.time, places),
         instant=instant,
-        amount=_gathered(raw.amount, rows),
+        amount=buckets.arranged(raw.amount, places),
         order=np.empty(0, np.int32),
-        order_code=_gathered(raw.order[0], rows) if raw.order else None,
-        item=_gathered(raw.item[0], rows) if raw.item else None,
-        quantity=_gathered(raw.quantity, rows),
-        kind=_gathered(raw.kind[0], rows) if raw.kind else None,
+        order_code=buckets.arranged(raw.order[0], places) if raw.order else None,
+        item=buckets.arranged(raw.item[0], places) if raw.item else None,
+        quantity=buckets.arranged(raw.quantity, places),
+        kind=buckets.arranged(raw.kind[0], places) if raw.kind else None,
     )
 
 
-def _sorted_rows(customer: Codes, n_labels: int, instant: Ticks, order: Codes | None) -> tuple[Ticks, Codes, Ticks]:
-    """Return each customer's offsets, the row numbers in sorted order, and the sorted instants."""
-    customer, instant = readonly(customer), readonly(instant)
-    start = _g.count_codes(customer, n_labels)
-    n = int(start[-1])
-    rows, moments = np.empty(n, np.int32), np.empty(n, np.int64)
-    # labels are cut by their share of the rows, so that one piece is about as much work as another
-    cuts = np.unique(np.searchsorted(start, np.linspace(0, n, RANGES + 1)[1:-1]))
-    edges = [0, *(int(cut) for cut in cuts if 0 < cut < n_labels), n_labels]
-    ranges = list(itertools.pairwise(edges))
-    _threads.run(lambda piece: _g.place_rows(customer, start, *piece, rows), ranges)
-    _threads.run(lambda piece: _g.gather(instant, rows, *piece, moments), _threads.chunks(n, ROWS))
-    if not _g.is_ascending(instant):
-        _threads.run(lambda piece: _g.sort_groups(moments, rows, start, *piece), ranges)
-    if order is not None:
-        _o.sort_moments_by_code(start, moments, readonly(order), rows)
-    return readonly(start), readonly(rows), readonly(moments)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Buckets:
+    """Rows dealt into buckets of neighbouring labels: what is then done within a bucket stays in the cache."""
+
+    codes: Codes  # label of each row, in file order; -1 for a row that is left out
+    n_labels: int
+    shift: int  # a bucket is 2**shift labels
+    start: Ticks  # where each bucket starts
+    slots: Ticks  # where each piece of the file starts in each bucket
+
+    @classmethod
+    def deal(cls, codes: Codes, n_labels: int) -> _Buckets:
+        shift = max(0, (n_labels - 1).bit_length() - BUCKETS.bit_length() + 1)
+        n_buckets = ((n_labels - 1) >> shift) + 1
+        codes, pieces = readonly(codes), _threads.chunks(codes.size, ROWS)
+        counts = np.zeros((len(pieces), n_buckets), np.int64)
+        _threads.run(lambda k: _g.count_buckets(codes, shift, *pieces[k], counts[k]), range(len(pieces)))
+        start = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
+        slots = start[:-1] + np.cumsum(counts, axis=0) - counts
+        return cls(codes, n_labels, shift, readonly(start), readonly(slots))
+
+    def dealt(self, values: npt.NDArray[Any]) -> Any:
+        """Return a column in bucket order."""
+        values, out = readonly(values), np.empty(int(self.start[-1]), values.dtype)
+        pieces = _threads.chunks(values.size, ROWS)
+        _threads.run(lambda k: _g.deal(self.codes, self.shift, *pieces[k], self.slots[k], values, out), range(len(pieces)))
+        return readonly(out)
+
+    def sort(self, instant: Ticks) -> tuple[Ticks, Ticks, Codes]:
+        """Return each label's offsets, the instants in the order of label and time, and where in bucket order they stood."""
+        codes, moments = self.dealt(self.codes), self.dealt(instant)
+        n = moments.size
+        start, sorted_moments, places = np.empty(self.n_labels + 1, np.int64), np.empty(n, np.int64), np.empty(n, np.int32)
+        start[-1] = n
+        pieces = _threads.chunks(self.start.size - 1, BUCKETS_AT_ONCE)
+        _threads.run(
+            lambda piece: _g.sort_buckets(codes, moments, self.start, self.shift, *piece, start, sorted_moments, places), pieces
+        )
+        return readonly(start), readonly(sorted_moments), places
+
+    def arranged(self, values: npt.NDArray[Any] | None, places: Codes) -> Any:
+        """Return a column in the order of label and time."""
+        if values is None:
+            return None
+        dealt = self.dealt(values)
+        out = np.empty(places.size, dealt.dtype)
+        _threads.run(lambda piece: _g.gather(dealt, places, *piece, out), _threads.chunks(places.size, ROWS))
+        return readonly(out)
 
 
 def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refunds: bool) -> tuple[Codes, Orders]:
@@ -514,14 +549,6 @@ def _orders_by_moment(lines: Lines) -> tuple[Codes, Orders]:
         amount=None if lines.amount is None else readonly(total),
     )
     return readonly(order_of), orders
-
-
-def _gathered(values: npt.NDArray[Any] | None, rows: Codes) -> Any:
-    if values is None:
-        return None
-    values, out = readonly(values), np.empty(rows.size, values.dtype)
-    _threads.run(lambda piece: _g.gather(values, rows, *piece, out), _threads.chunks(rows.size, ROWS))
-    return readonly(out)
 
 
 def _used_or_none(codes: Codes | None, rows: npt.NDArray[np.intp], labels: Labels | None) -> tuple[Codes, Labels] | None:

@@ -1,4 +1,8 @@
-"""Bringing the rows of one customer together, in time order."""
+"""Bringing the rows of one customer together, in time order.
+
+Rows are first dealt into buckets of neighbouring labels, so few that each bucket is written as a stream and so many that
+all later work on a bucket stays in the cache. Within a bucket rows are counted into their labels and sorted by time.
+"""
 
 from __future__ import annotations
 
@@ -16,33 +20,29 @@ SMALL = 16  # runs of this length are sorted by insertion, longer ones by mergin
 
 
 @kernel
-def count_codes(codes: Codes, n_labels: int) -> Longs:
-    """Offsets of each label's rows once they are grouped; rows with code -1 belong to no label."""
-    start = np.zeros(n_labels + 1, np.int64)
-    for i in range(codes.size):
+def count_buckets(codes: Codes, shift: int, start: int, stop: int, counts: Longs) -> None:
+    """Count the rows ``start:stop`` of each bucket, a bucket being 2**shift labels; code -1 belongs to none."""
+    for i in range(start, stop):
         if codes[i] >= 0:
-            start[codes[i] + 1] += 1
-    for label in range(n_labels):
-        start[label + 1] += start[label]
-    return start
+            counts[codes[i] >> shift] += 1
 
 
 @kernel
-def place_rows(codes: Codes, start: Longs, first_label: int, last_label: int, rows: Codes) -> None:
-    """Write the row numbers of the labels ``first_label:last_label`` into their slots, in row order."""
-    cursor = start[first_label:last_label].copy()
-    for i in range(codes.size):
-        label = codes[i]
-        if first_label <= label < last_label:
-            rows[cursor[label - first_label]] = i
-            cursor[label - first_label] += 1
+def deal(codes: Codes, shift: int, start: int, stop: int, slots: Longs, values: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    """Write the values of the rows ``start:stop`` into the buckets, from each bucket's slot on, in row order."""
+    cursor = slots.copy()
+    for i in range(start, stop):
+        if codes[i] >= 0:
+            bucket = codes[i] >> shift
+            out[cursor[bucket]] = values[i]
+            cursor[bucket] += 1
 
 
 @kernel
-def gather(values: npt.NDArray[Any], rows: Codes, start: int, stop: int, out: npt.NDArray[Any]) -> None:
-    """``out[start:stop] = values[rows[start:stop]]``."""
+def gather(values: npt.NDArray[Any], places: Codes, start: int, stop: int, out: npt.NDArray[Any]) -> None:
+    """``out[start:stop] = values[places[start:stop]]``."""
     for k in range(start, stop):
-        out[k] = values[rows[k]]
+        out[k] = values[places[k]]
 
 
 @kernel
@@ -75,29 +75,51 @@ def merge_runs(time: Longs, rows: Codes, begin: int, middle: int, end: int, time
 
 
 @kernel
-def sort_groups(time: Longs, rows: Codes, start: Longs, first_label: int, last_label: int) -> None:
-    """Sort each label's slice of `time` (and `rows` along) ascending; equal times keep their order."""
-    longest = 0
-    for label in range(first_label, last_label):
-        longest = max(longest, start[label + 1] - start[label])
-    times_left, rows_left = np.empty(longest, np.int64), np.empty(longest, np.int32)
-    for label in range(first_label, last_label):
-        begin, end = start[label], start[label + 1]
-        for run in range(begin, end, SMALL):
-            sort_run(time, rows, run, min(run + SMALL, end))
-        width = SMALL
-        while width < end - begin:
-            for left in range(begin, end - width, 2 * width):
-                middle = left + width
-                if time[middle - 1] > time[middle]:
-                    merge_runs(time, rows, left, middle, min(middle + width, end), times_left, rows_left)
-            width *= 2
+def sort_buckets(
+    codes: Codes,
+    time: Longs,
+    bucket_start: Longs,
+    shift: int,
+    first_bucket: int,
+    last_bucket: int,
+    start: Longs,
+    sorted_time: Longs,
+    places: Codes,
+) -> None:
+    """Sort the rows of each bucket by label and time; equal times keep their order.
 
-
-@kernel
-def is_ascending(values: Longs) -> bool:
-    """Whether values never fall from one row to the next."""
-    for i in range(1, values.size):
-        if values[i - 1] > values[i]:
-            return False
-    return True
+    `codes` and `time` are in bucket order. Writes where each label starts, the sorted times, and where each sorted row
+    stood in bucket order.
+    """
+    n_labels = start.size - 1
+    cursor = np.empty(1 << shift, np.int64)
+    times_left, places_left = np.empty(0, np.int64), np.empty(0, np.int32)
+    for bucket in range(first_bucket, last_bucket):
+        first_label, last_label = bucket << shift, min((bucket + 1) << shift, n_labels)
+        begin, end = bucket_start[bucket], bucket_start[bucket + 1]
+        cursor[:] = 0
+        for i in range(begin, end):
+            cursor[codes[i] - first_label] += 1
+        offset, longest = begin, 0
+        for label in range(first_label, last_label):
+            n = cursor[label - first_label]
+            start[label] = cursor[label - first_label] = offset
+            offset, longest = offset + n, max(longest, n)
+        for i in range(begin, end):
+            k = cursor[codes[i] - first_label]
+            sorted_time[k], places[k] = time[i], i
+            cursor[codes[i] - first_label] = k + 1
+        if longest > times_left.size:
+            times_left, places_left = np.empty(longest, np.int64), np.empty(longest, np.int32)
+        for label in range(first_label, last_label):
+            low = start[label]
+            high = cursor[label - first_label]
+            for run in range(low, high, SMALL):
+                sort_run(sorted_time, places, run, min(run + SMALL, high))
+            width = SMALL
+            while width < high - low:
+                for left in range(low, high - width, 2 * width):
+                    middle = left + width
+                    if sorted_time[middle - 1] > sorted_time[middle]:
+                        merge_runs(sorted_time, places, left, middle, min(middle + width, high), times_left, places_left)
+                width *= 2
