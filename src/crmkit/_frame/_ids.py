@@ -116,12 +116,10 @@ def ids(frame: Any, column: Any, *, keyword: str | None = None, missing: str = "
             f"column {column!r} holds text that is no Unicode (a lone surrogate is left of a wrong decoding); read the file anew"
         )
         raise DataError(msg) from error
-    if missing == "error":
-        gone = encoded.codes < 0
-        if gone.any():
-            count, row = first_place(gone)
-            msg = f'column {column!r}: {count:,} missing ids, the first in row {row}; name them, or pass missing="drop"'
-            raise DataError(msg)
+    if missing == "error" and encoded.codes.size and encoded.codes.min() < 0:
+        count, row = first_place(encoded.codes < 0)
+        msg = f'column {column!r}: {count:,} missing ids, the first in row {row}; name them, or pass missing="drop"'
+        raise DataError(msg)
     return encoded
 
 
@@ -208,15 +206,14 @@ def _encode_arrow(array: Any, column: Any) -> tuple[Codes, Rows]:
 
 def _encode_categories(category_codes: npt.NDArray[np.integer[Any]], n_categories: int) -> tuple[Codes, Rows]:
     """Use category codes as they are, closing the gaps that unused categories leave."""
-    used = np.zeros(n_categories + 1, np.bool_)  # the last place takes code -1
-    used[category_codes] = True
-    if used[:-1].all():
-        codes = category_codes.astype(np.int32, copy=False)
-    else:
-        rank = np.cumsum(used, dtype=np.int32) - np.int32(1)
-        rank[-1] = -1
-        codes = rank[category_codes]
-    return codes, _first_rows(codes, int(used[:-1].sum()))
+    codes: Codes = category_codes.astype(np.int32, copy=False)
+    firsts = _first_rows(codes, n_categories)
+    used = firsts >= 0
+    if used.all():
+        return codes, firsts
+    rank = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    # code -1 reads the last place
+    return np.append(rank, np.int32(-1))[codes], firsts[used]
 
 
 def _encode_floats(series: pd.Series, values: npt.NDArray[np.floating[Any]], column: Any) -> tuple[Codes, Rows]:
