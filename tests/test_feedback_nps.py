@@ -1,12 +1,12 @@
 """The Net Promoter Score against published values, its definition, and all samples there can be."""
 
-import naive.nps as naive
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import naive.nps as naive
 from crmkit.errors import ColumnError, DataError, OptionError
 from crmkit.feedback import nps
 

@@ -20,6 +20,7 @@ COLUMNS = ("customer", "time", "amount", "order", "item", "price", "quantity", "
 # what the functions call an option, and what it is called here
 WORDS = (
     (r"before the call", "in the file"),
+    (r"convert it first \(pandas\.to_numeric.*\)", "write plain numbers, such as 1000.50"),
     (r'pass (\w+)="(\w+)"', r"pass --\1 \2"),
     (r'(?<![\w.])(refunds|missing)="(\w+)"', r"--\1 \2"),
     (r"Name it with (\w+)=\.", r"Name it with --\1."),

@@ -71,9 +71,15 @@ def figure(picture: Figure, name: str, caption: str, description: str) -> Markup
 def svg(picture: Figure, name: str, description: str) -> Markup:
     """Turn a matplotlib figure into inline SVG: the same bytes each time, with ids that no other picture has."""
     import io
+    import warnings
 
     out = io.StringIO()
-    picture.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    with warnings.catch_warnings():
+        # a script that the font lacks: the table beside the picture has the names
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        picture.savefig(
+            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
     text = out.getvalue()
     text = text[text.index("<svg") :]
     # matplotlib draws some ids at random, and uses the same ones in every figure

@@ -12,7 +12,7 @@ from crmkit.errors import CrmkitError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "MissingExtraError", "axes", "names_of", "note", "plain", "values_of"]
+__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "MissingExtraError", "axes", "literal", "names_of", "note", "plain", "values_of"]
 
 # told apart by people who do not tell colours apart, and in print: one is dark, one is light
 MAIN, ACCENT = "#1b4f72", "#e08a1e"
@@ -54,9 +54,13 @@ def note(ax: Axes, words: str, at: tuple[float, float], offset: tuple[float, flo
 def names_of(table: Any) -> list[str]:
     """Return what the rows of a result are called: the index in pandas, elsewhere the first column."""
     frame = _frame.read(table)
-    if frame.kind == "pandas":
-        return [str(label) for label in table.index]
-    return [str(label) for label in _frame.ids(frame, frame.columns[0]).labels.as_index()]
+    labels = table.index if frame.kind == "pandas" else _frame.ids(frame, frame.columns[0]).labels.as_index()
+    return [literal(label) for label in labels]
+
+
+def literal(label: Any) -> str:
+    """Return a label as it is to be read: between two dollar signs matplotlib would see a formula."""
+    return str(label).replace("$", r"\$")
 
 
 def values_of(series: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -56,7 +56,7 @@ def rfm_segments(segments: Any, summary: Any, /, *, ax: Axes | None = None) -> A
         msg = f"segments has {ids.codes.size:,} rows and summary {monetary.size:,}; pass the same customers"
         raise DataError(msg)
     ax = _canvas.axes(ax)
-    names = [str(label) for label in ids.labels.as_index()]
+    names = [_canvas.literal(label) for label in ids.labels.as_index()]
     customers = np.bincount(ids.codes, minlength=len(names))
     revenue = np.bincount(ids.codes, weights=monetary, minlength=len(names))
     total = revenue.sum()
