@@ -24,6 +24,17 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", "ignore:overflow encountered in scalar:RuntimeWarning")
 
 
+@pytest.fixture
+def many(monkeypatch):
+    """How many rows make the encoder share its work out; few where kernels run as plain Python."""
+    from crmkit._frame import _ids
+
+    if numba.config.DISABLE_JIT:
+        monkeypatch.setattr(_ids, "MANY", 1_000)
+        monkeypatch.setattr(_ids, "PIECE", 700)
+    return _ids.MANY
+
+
 @pytest.fixture(scope="session")
 def data_file():
     """Path of a real data set, or a skip that says where it was looked for."""
