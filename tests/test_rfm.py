@@ -1,6 +1,9 @@
 """Recency, frequency and monetary value against pandas; scores by their definition; segments by their boxes."""
 
+import json
+import pickle
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 import crmkit as crm
 from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
+from naive import rfm as naive
 
 pytestmark = pytest.mark.filterwarnings("ignore::crmkit.errors.DataWarning")
 
@@ -77,31 +81,122 @@ summaries = st.lists(
 ).map(lambda rows: pd.DataFrame(rows, columns=["recency_days", "frequency", "monetary"]))
 
 
-@given(summaries, st.integers(2, 9))
-@settings(max_examples=100, deadline=None)
-def test_the_score_is_one_more_than_the_quantiles_below(summary, bins):
+METHODS = ("quantile", "r", "rank", "nested")
+
+
+def quietly(function, *args, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        scores = crm.rfm.score(summary, bins=bins)
-    for letter, measure in crm.rfm.MEASURES.items():
-        cuts = [np.quantile(summary[measure], k / bins) for k in range(1, bins)]
-        below = [sum(cut < value for cut in cuts) for value in summary[measure]]
-        expected = [bins - b if letter == "r" else b + 1 for b in below]
-        assert scores[letter].tolist() == expected
-    assert scores["rfm"].tolist() == [f"{r}{f}{m}" for r, f, m in zip(scores["r"], scores["f"], scores["m"], strict=True)]
+        return function(*args, **options)
 
 
-@given(summaries, st.sampled_from([0.001, 0.01, 7.0, 1000.0]))
+@given(summaries, st.integers(2, 9), st.sampled_from(METHODS))
+@settings(max_examples=200, deadline=None)
+def test_scores_are_those_of_the_definition(summary, bins, method):
+    scores = quietly(crm.rfm.score, summary, bins=bins, method=method)
+    columns = [[Fraction(value) for value in summary[measure].tolist()] for measure in crm.rfm.MEASURES.values()]
+    expected = naive.score(*columns, bins=bins, method=method)
+    assert list(zip(scores["r"], scores["f"], scores["m"], strict=True)) == expected
+    assert scores["rfm"].tolist() == [f"{r}{f}{m}" for r, f, m in expected]
+
+
+@given(summaries, st.integers(2, 9), st.sampled_from(METHODS))
 @settings(max_examples=60, deadline=None)
-def test_scores_do_not_depend_on_the_currency_and_more_is_never_lower(summary, rate):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
-        scores = crm.rfm.score(summary)
-        exchanged = crm.rfm.score(summary.assign(monetary=summary["monetary"] * 2.0 ** round(np.log2(rate))))
-    pd.testing.assert_frame_equal(scores, exchanged)
+def test_thresholds_through_json_score_the_same_customers_alike(summary, bins, method):
+    kept = quietly(crm.rfm.thresholds, summary, bins=bins, method=method)
+    again = crm.rfm.Thresholds.from_dict(json.loads(json.dumps(kept.to_dict())))
+    assert repr(again) == repr(kept)
+    direct = quietly(crm.rfm.score, summary, bins=bins, method=method)
+    for thresholds in (kept, again, pickle.loads(pickle.dumps(kept))):
+        pd.testing.assert_frame_equal(crm.rfm.score(summary, thresholds=thresholds), direct)
+    # one customer of a service, without a frame
+    row = summary.iloc[0]
+    assert [int(s) for s in again.scores(*row)] == direct.iloc[0][["r", "f", "m"]].tolist()
+
+
+@given(summaries, st.floats(1e-6, 1e6))
+@settings(max_examples=100, deadline=None)
+def test_thresholds_follow_the_unit_of_the_currency_and_scores_do_not_see_it(summary, rate):
+    exchanged = summary.assign(monetary=summary["monetary"] * rate)
+    before, after = (quietly(crm.rfm.thresholds, frame) for frame in (summary, exchanged))
+    np.testing.assert_allclose(after.monetary, before.monetary * rate, rtol=1e-12)
+    np.testing.assert_array_equal(after.recency_days, before.recency_days)
+    pd.testing.assert_frame_equal(quietly(crm.rfm.score, summary), quietly(crm.rfm.score, exchanged))
+
+
+def test_the_rule_of_r_sees_the_unit_of_the_currency():
+    summary = pd.DataFrame({"recency_days": range(10), "frequency": range(10), "monetary": np.arange(10) / 1000.0})
+    assert set(quietly(crm.rfm.score, summary, method="r")["m"]) == {1}
+    assert set(quietly(crm.rfm.score, summary)["m"]) == {1, 2, 3, 4, 5}
+
+
+@given(summaries, st.sampled_from(METHODS), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_equal_values_get_equal_scores_in_any_order_of_rows(summary, method, random):
+    scores = quietly(crm.rfm.score, summary, method=method)
+    order = list(range(len(summary)))
+    random.shuffle(order)
+    shuffled = quietly(crm.rfm.score, summary.iloc[order], method=method)
+    pd.testing.assert_frame_equal(shuffled, scores.iloc[order])
+    if method == "nested":
+        return
     for letter, measure in crm.rfm.MEASURES.items():
+        assert (scores[letter].groupby(summary[measure]).agg(np.ptp) == 0).all()
         ordered = scores[letter].iloc[np.argsort(summary[measure], kind="stable")].to_numpy()
         assert (np.diff(ordered) * (-1 if letter == "r" else 1) >= 0).all()
+
+
+@given(summaries)
+@settings(max_examples=60, deadline=None)
+def test_nested_more_is_never_lower_among_the_customers_compared(summary):
+    scores = quietly(crm.rfm.score, summary, method="nested").join(summary)
+    for groups, letter in ((["r"], "f"), (["r", "f"], "m")):
+        for _, group in scores.groupby(groups):
+            ordered = group.sort_values(crm.rfm.MEASURES[letter], kind="stable")[letter].to_numpy()
+            assert (np.diff(ordered) >= 0).all()
+
+
+def test_large_ties_are_scored_lowest_by_quantiles_and_in_the_middle_by_ranks():
+    summary = pd.DataFrame({"recency_days": range(100), "frequency": [1] * 80 + [2] * 20, "monetary": np.arange(100.0)})
+    assert quietly(crm.rfm.score, summary)["f"].tolist() == [1] * 80 + [5] * 20
+    assert quietly(crm.rfm.score, summary, method="rank")["f"].tolist() == [3] * 80 + [5] * 20
+
+
+def test_the_documented_example_of_r_comes_out(data_file):
+    orders = pd.read_csv(data_file("rfm_data_orders.csv.gz")).rename_axis("row").reset_index()
+    names = {"customer": "customer_id", "time": "order_date", "amount": "revenue", "order": "row"}
+    summary = crm.rfm.summarize(orders, as_of="2006-12-31", **names)
+    assert len(summary) == 995
+    thresholds = crm.rfm.thresholds(summary, method="r")
+    np.testing.assert_allclose(thresholds.recency_days, [115, 181, 297.4, 482], rtol=1e-12)
+    np.testing.assert_array_equal(thresholds.frequency, [4, 5, 6, 8])
+    np.testing.assert_allclose(thresholds.monetary, [255.8, 382, 506.4, 666], rtol=1e-12)
+    scores = crm.rfm.score(summary, method="r")
+    printed = {
+        "Abbey O'Reilly": (205, 6, 472, "343"),
+        "Add Senger": (140, 3, 340, "412"),
+        "Aden Lesch": (194, 4, 405, "323"),
+        "Aden Murphy": (98, 7, 596, "544"),
+        "Admiral Senger": (132, 5, 448, "433"),
+    }
+    for name, row in printed.items():
+        assert (*summary.loc[name], scores.loc[name, "rfm"]) == row
+    segments = crm.rfm.segment(scores, crm.rfm.SEGMENTS_R)
+    found = summary.groupby(segments, observed=True).agg(
+        customers=("frequency", "size"), orders=("frequency", "sum"), revenue=("monetary", "sum")
+    )
+    assert {name: tuple(row) for name, row in found.iterrows()} == {
+        "Champions": (35, 316, 31646),
+        "Potential Loyalist": (342, 2211, 204856),
+        "Loyal Customers": (170, 799, 76562),
+        "Promising": (9, 28, 4249),
+        "New Customers": (104, 329, 28837),
+        "Can't Lose Them": (47, 274, 32446),
+        "At Risk": (28, 216, 22227),
+        "Need Attention": (10, 57, 4562),
+        "About To Sleep": (102, 283, 23449),
+        "Lost": (148, 393, 35324),
+    }
 
 
 def test_given_thresholds_apply_to_new_customers():
@@ -113,7 +208,34 @@ def test_given_thresholds_apply_to_new_customers():
             crm.rfm.score(summary, bins=2, thresholds=bad)
 
 
+def test_thresholds_and_options_that_contradict_each_other_are_refused():
+    summary = pd.DataFrame({"recency_days": [1, 2], "frequency": [1, 2], "monetary": [1.0, 2.0]})
+    kept = crm.rfm.thresholds(summary, bins=2)
+    assert crm.rfm.score(summary, bins=2, thresholds=kept)["rfm"].tolist() == ["211", "122"]
+    for options in ({"bins": 3}, {"method": "rank"}):
+        with pytest.raises(OptionError, match="drop these arguments"):
+            crm.rfm.score(summary, thresholds=kept, **options)
+    with pytest.raises(OptionError, match="nothing to find"):
+        crm.rfm.score(summary, method="rank", thresholds={})
+    for options in ({"method": "fixed"}, {"cuts": {}}):
+        with pytest.raises(OptionError, match="needs the cut points"):
+            crm.rfm.thresholds(summary, **options)
+    with pytest.raises(OptionError, match="a list"):
+        crm.rfm.score(summary, thresholds=[1, 2])
+    fixed = {"recency_days": [1], "frequency": [1], "monetary": [1.0]}
+    assert crm.rfm.thresholds(summary, bins=2, method="fixed", cuts=fixed).scores(2, 2, 2) == (1, 2, 2)
+    with pytest.raises(DataError, match="frequency is missing or infinite in 1 places"):
+        kept.scores(1, np.nan, 2)
+    with pytest.raises(OptionError, match="must be ascending"):
+        crm.rfm.Thresholds.from_dict({**kept.to_dict(), "bins": 3})
+
+
 def test_scores_that_nobody_gets_are_told():
+    few = pd.DataFrame({"recency_days": [1, 2], "frequency": [1, 2], "monetary": [1.0, 2.0]})
+    with pytest.warns(DataWarning, match="because there are only 2 customers"):
+        crm.rfm.score(few)
+    with pytest.warns(DataWarning, match="of the 8 combinations of scores are given to nobody"):
+        crm.rfm.score(few, bins=2, method="nested")
     summary = pd.DataFrame({"recency_days": range(100), "frequency": [1] * 90 + [5] * 10, "monetary": np.arange(100.0)})
     with pytest.warns(DataWarning, match=r"frequency: nobody is scored \[2, 3, 4\] because customers share values"):
         scores = crm.rfm.score(summary)
@@ -154,6 +276,22 @@ def test_the_first_match_wins_and_the_rest_are_others():
     assert list(named.cat.categories) == ["Top", "Good", "Others"]
 
 
+def test_a_map_of_ones_own_is_checked():
+    scores = every_score()
+    crm.rfm.segment(scores, strict=True)
+    with pytest.raises(
+        OptionError, match=r"'Champions' and 'Potential Loyalist' overlap in 1 combinations of scores, the first r=5, f=5, m=5"
+    ):
+        crm.rfm.segment(scores, crm.rfm.SEGMENTS_R, strict=True)
+    gap = {"Top": ((5, 5), (1, 5), (1, 5)), "Rest": ((1, 3), (1, 5), (1, 5))}
+    with pytest.raises(OptionError, match=r"leave 25 of 125 combinations of scores to 'Others', the first r=4, f=1, m=1"):
+        crm.rfm.segment(scores, gap, strict=True)
+    with pytest.warns(DataWarning, match=r"nobody can be in \['Best'\]"):
+        crm.rfm.segment(scores, {"All": ((1, 5),) * 3, "Best": ((5, 5),) * 3})
+    own = crm.rfm.segment(scores, {"Others": ((5, 5),) * 3, "Rest": ((1, 5),) * 3}, strict=False)
+    assert own.value_counts().to_dict() == {"Rest": 124, "Others": 1}
+
+
 def test_maps_and_scores_that_do_not_fit_are_refused():
     scores = pd.DataFrame({"r": [5, 7], "f": [5, 1], "m": [1, 1]})
     with pytest.raises(DataError, match=r"'r': 1 above 5.*row 1 \(7\)"):
@@ -164,7 +302,7 @@ def test_maps_and_scores_that_do_not_fit_are_refused():
         crm.rfm.segment(scores.assign(r=1.5))
     with pytest.raises(ColumnError, match="'m'"):
         crm.rfm.segment(scores[["r", "f"]])
-    for boxes in ({}, {"x": ((1, 5), (1, 5))}, {"x": ((5, 1), (1, 5), (1, 5))}, {"x": "555"}):
+    for boxes in ({}, {"x": ((1, 5), (1, 5))}, {"x": ((5, 1), (1, 5), (1, 5))}, {"x": "555"}, {"x": ((1.5, 2), (1, 5), (1, 5))}):
         with pytest.raises(OptionError, match="segment"):
             crm.rfm.segment(scores, boxes)
 

@@ -37,3 +37,44 @@ def summarize(
                 break
             n, amounts, day = n + 1, amounts + amount[i], today
         recency[customer], frequency[customer], total[customer] = last_day - day, n, amounts
+
+
+@kernel
+def score(
+    recency: Floats,
+    frequency: Floats,
+    monetary: Floats,
+    r_cuts: Floats,
+    f_cuts: Floats,
+    m_cuts: Floats,
+    bins: int,
+    closed_left: bool,
+    first: int,
+    last: int,
+    r: Longs,
+    f: Longs,
+    m: Longs,
+) -> None:
+    """Scores 1 … `bins` of rows `first` to `last`: cut points below the value (or, closed on the left, not above it).
+
+    `f_cuts` has one row, or one per score of recency; `m_cuts` one table, or one per scores of recency and frequency.
+    """
+    n_cuts = bins - 1
+    by_r, by_f = f_cuts.shape[0] > 1, m_cuts.shape[1] > 1
+    for i in range(first, last):
+        below = 0
+        for j in range(n_cuts):
+            below += r_cuts[j] < recency[i] or (closed_left and r_cuts[j] == recency[i])
+        r[i] = bins - below
+        row = r[i] - 1 if by_r else 0
+        below = 0
+        for j in range(n_cuts):
+            below += f_cuts[row, j] < frequency[i] or (closed_left and f_cuts[row, j] == frequency[i])
+        f[i] = below + 1
+        column = below if by_f else 0
+        if m_cuts.shape[0] == 1:
+            row = 0
+        below = 0
+        for j in range(n_cuts):
+            below += m_cuts[row, column, j] < monetary[i] or (closed_left and m_cuts[row, column, j] == monetary[i])
+        m[i] = below + 1
