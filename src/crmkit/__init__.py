@@ -9,22 +9,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmkit import churn, clv, dedupe, errors, feedback, intervals, recommend, results, rfm
+    from crmkit import churn, clv, datasets, dedupe, errors, feedback, intervals, plot, recommend, results, rfm
     from crmkit._events import EventLog, events
+    from crmkit._report import report
+    from crmkit._warmup import warmup
 
 # name -> the private module a function or class lives in; None: the name is a module itself
 _HOME: dict[str, str | None] = {
     "EventLog": "_events",
     "churn": None,
     "clv": None,
+    "datasets": None,
     "dedupe": None,
     "errors": None,
     "events": "_events",
     "feedback": None,
     "intervals": None,
+    "plot": None,
     "recommend": None,
+    "report": "_report",
     "results": None,
     "rfm": None,
+    "warmup": "_warmup",
 }
 
 __all__ = [
@@ -32,14 +38,18 @@ __all__ = [
     "__version__",
     "churn",
     "clv",
+    "datasets",
     "dedupe",
     "errors",
     "events",
     "feedback",
     "intervals",
+    "plot",
     "recommend",
+    "report",
     "results",
     "rfm",
+    "warmup",
 ]
 
 __version__ = "0.1.0"
