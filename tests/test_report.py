@@ -24,18 +24,22 @@ from crmkit._warmup import warmup
 from crmkit.errors import ColumnError, CrmkitError, DataError, OptionError
 
 matplotlib = pytest.importorskip("matplotlib")
-# few customers share values: some scores are given to nobody, which is said, and is not what is tested here
-pytestmark = pytest.mark.filterwarnings("ignore:.*nobody is scored")
+# few customers determine little, which the functions say, and which is not what is tested here
+pytestmark = pytest.mark.filterwarnings("ignore::crmkit.errors.DataWarning")
+
+
+CUSTOMERS = 120
+compiled_only = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="large data: compiled loops only")
 
 
 @pytest.fixture(scope="module")
 def shop():
-    return datasets.make_transactions(n_customers=250, rng=5)
+    return datasets.make_transactions(n_customers=CUSTOMERS, rng=5)
 
 
 @pytest.fixture(scope="module")
 def survey(shop):
-    return datasets.make_survey(shop.truth.index, response_rate=0.6, rng=5).survey
+    return datasets.make_survey(shop.truth.index, response_rate=0.6, rng=7).survey
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +347,7 @@ def test_zones_and_single_customers_work(shop):
 def test_what_cannot_be_reported_is_refused_by_name(log, shop):
     with pytest.raises(ColumnError, match="has no amount"):
         report(shop.transactions, amount=None)
-    with pytest.raises(DataError, match=r"truth: 249 customers of the log are not in it"):
+    with pytest.raises(DataError, match=rf"truth: {CUSTOMERS - 1} customers of the log are not in it"):
         report(log, truth=shop.truth.iloc[:1])
     with pytest.raises(DataError, match="off the scale"):
         report(log, survey=pd.DataFrame({"score": [11]}))
@@ -606,6 +610,7 @@ def test_a_missing_pyarrow_is_named_with_its_command(folder, monkeypatch, capsys
 # ── real files ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@compiled_only
 def test_cdnow_is_reported(data_file, folder, capsys):
     assert command.main(["report", str(data_file("cdnow_master.csv.gz")), "--time", "date"]) == 0
     printed = capsys.readouterr().out
@@ -615,6 +620,7 @@ def test_cdnow_is_reported(data_file, folder, capsys):
     assert "1997-01-01 00:00:00 to 1998-06-30 00:00:00" in printed
 
 
+@compiled_only
 def test_refund_only_rows_are_no_purchases(data_file, folder, capsys):
     path = data_file("online_retail_ii_invoices.parquet")
     rows = pd.read_parquet(path)
@@ -630,6 +636,7 @@ def test_refund_only_rows_are_no_purchases(data_file, folder, capsys):
     assert ((rows["gross"] == 0) & (rows["refund"] > 0)).sum() == 7777
 
 
+@compiled_only
 def test_null_ids_are_refused_with_their_count_and_left_out_on_request(data_file, folder, capsys):
     path = data_file("online_retail_ii_lines_2009_2010.parquet")
     options = ["--customer", "CustomerID", "--time", "InvoiceDate", "--order", "InvoiceNo", "--item", "StockCode"]
@@ -653,10 +660,10 @@ def test_segments_are_drawn_with_their_numbers(log, axes):
     summary = rfm.summarize(log)
     segments = rfm.segment(rfm.score(summary))
     assert plot.rfm_segments(segments, summary, ax=axes) is axes
-    assert "n = 250" in axes.get_legend().get_texts()[0].get_text()
+    assert f"n = {CUSTOMERS}" in axes.get_legend().get_texts()[0].get_text()
     widths = [bar.get_width() for bar in axes.containers[0]]
     assert sum(widths) == pytest.approx(100)
-    with pytest.raises(DataError, match=r"segments has 250 rows and summary 3"):
+    with pytest.raises(DataError, match=rf"segments has {CUSTOMERS} rows and summary 3"):
         plot.rfm_segments(segments, summary.iloc[:3], ax=axes)
 
 
