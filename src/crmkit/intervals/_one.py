@@ -1,21 +1,19 @@
-"""Confidence intervals from counts: how far the truth may be from what was observed."""
+"""One share: four intervals for the probability behind successes among observations."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from crmkit.errors import DataError
-from crmkit.results import critical_value
+from crmkit.intervals import _counts
+from crmkit.intervals._counts import Floats
+from crmkit.results import confidence_level, critical_value
 
-__all__ = ["wilson"]
-
-Floats = npt.NDArray[np.float64]
+__all__ = ["agresti_coull", "clopper_pearson", "jeffreys", "wilson"]
 
 
-def wilson(successes: Any, n: Any, level: float = 0.95) -> tuple[Any, Any]:
+def wilson(successes: Any, n: Any, level: float = 0.95, *, continuity: bool = False) -> tuple[Any, Any]:
     r"""Give the interval for a share of successes: sensible for small n, and never outside 0 to 1.
 
     Parameters
@@ -26,6 +24,8 @@ def wilson(successes: Any, n: Any, level: float = 0.95) -> tuple[Any, Any]:
         How many were observed, at least 1; shapes broadcast.
     level : float, default 0.95
         Confidence level of the interval, between 0 and 1.
+    continuity : bool, default False
+        Correct for continuity: the interval is then wider, and covers at least at its level nearly everywhere.
 
     Returns
     -------
@@ -61,56 +61,173 @@ def wilson(successes: Any, n: Any, level: float = 0.95) -> tuple[Any, Any]:
     >>> low.round(4), high.round(4)
     (array([0.    , 0.0624]), array([0.1611, 0.1605]))
     """
-    single = np.ndim(successes) == 0 and np.ndim(n) == 0
-    x, of = _shares(successes, n)
-    z2 = critical_value(level) ** 2
-    spread = np.sqrt(z2) * np.sqrt(x * (of - x) / of + z2 / 4.0)
+    x, of = _counts.shares(successes, n)
+    z = critical_value(level)
+    if not continuity:
+        return _counts.out(*wilson_ends(x, of, z))
+    low = _corrected(x, of, z)
+    return _counts.out(low, 1.0 - _corrected(of - x, of, z))
+
+
+def clopper_pearson(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
+    r"""Give the interval for a share that never covers less than at its level, at the price of being wide.
+
+    Parameters
+    ----------
+    successes : int or array of int
+        How many of the `n` were successes.
+    n : int or array of int
+        How many were observed, at least 1; shapes broadcast.
+    level : float, default 0.95
+        Confidence level of the interval, between 0 and 1.
+
+    Returns
+    -------
+    tuple of two floats or two arrays
+        Lower and upper end, as shares.
+
+    Raises
+    ------
+    DataError
+        A count is missing, infinite, negative or not whole, `n` is zero, or there are more successes than observations.
+    OptionError
+        `level` is not between 0 and 1.
+
+    Notes
+    -----
+    The ends are the shares at which `successes` or more, or as many or fewer, have probability :math:`\alpha/2`: quantiles of
+    Beta(x, n − x + 1) and Beta(x + 1, n − x).
+
+    References
+    ----------
+    Clopper and Pearson (1934), The use of confidence or fiducial limits, Biometrika 26(4).
+
+    Examples
+    --------
+    >>> from crmkit import intervals
+    >>> low, high = intervals.clopper_pearson(81, 263)
+    >>> round(low, 4), round(high, 4)
+    (0.2527, 0.3676)
+    """
+    x, of = _counts.shares(successes, n)
+    tail = (1.0 - confidence_level(level)) / 2.0
+    return _counts.out(_beta_low(x, of - x + 1.0, tail, x == 0), 1.0 - _beta_low(of - x, x + 1.0, tail, x == of))
+
+
+def jeffreys(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
+    r"""Give the Bayesian interval for a share under the prior of Jeffreys, with as much probability left out on either side.
+
+    Parameters
+    ----------
+    successes : int or array of int
+        How many of the `n` were successes.
+    n : int or array of int
+        How many were observed, at least 1; shapes broadcast.
+    level : float, default 0.95
+        Probability of the interval, between 0 and 1.
+
+    Returns
+    -------
+    tuple of two floats or two arrays
+        Lower and upper end, as shares; 0 where there is no success, 1 where there is no failure.
+
+    Raises
+    ------
+    DataError
+        A count is missing, infinite, negative or not whole, `n` is zero, or there are more successes than observations.
+    OptionError
+        `level` is not between 0 and 1.
+
+    Notes
+    -----
+    Quantiles of Beta(x + ½, n − x + ½). Without the exact 0 and 1 at the borders, coverage would fall to zero near them.
+
+    References
+    ----------
+    Brown, Cai and DasGupta (2001), Interval estimation for a binomial proportion, Statistical Science 16(2).
+
+    Examples
+    --------
+    >>> from crmkit import intervals
+    >>> low, high = intervals.jeffreys(1, 29)
+    >>> round(low, 4), round(high, 4)
+    (0.0037, 0.1507)
+    """
+    x, of = _counts.shares(successes, n)
+    tail = (1.0 - confidence_level(level)) / 2.0
+    missed = of - x
+    return _counts.out(_beta_low(x + 0.5, missed + 0.5, tail, x == 0), 1.0 - _beta_low(missed + 0.5, x + 0.5, tail, missed == 0))
+
+
+def agresti_coull(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
+    r"""Give the plain interval for a share after two successes and two failures were added: easily computed by hand.
+
+    Parameters
+    ----------
+    successes : int or array of int
+        How many of the `n` were successes.
+    n : int or array of int
+        How many were observed, at least 1; shapes broadcast.
+    level : float, default 0.95
+        Confidence level of the interval, between 0 and 1.
+
+    Returns
+    -------
+    tuple of two floats or two arrays
+        Lower and upper end, as shares, cut off at 0 and 1.
+
+    Raises
+    ------
+    DataError
+        A count is missing, infinite, negative or not whole, `n` is zero, or there are more successes than observations.
+    OptionError
+        `level` is not between 0 and 1.
+
+    Notes
+    -----
+    :math:`z^2/2` successes and as many failures are added (nearly two at 95 %), which moves the centre to that of the Wilson
+    interval; the interval contains that one.
+
+    References
+    ----------
+    Agresti and Coull (1998), Approximate is better than "exact" for interval estimation of binomial proportions, The American
+    Statistician 52(2).
+
+    Examples
+    --------
+    >>> from crmkit import intervals
+    >>> low, high = intervals.agresti_coull(81, 263)
+    >>> round(low, 4), round(high, 4)
+    (0.2552, 0.3662)
+    """
+    x, of = _counts.shares(successes, n)
+    z = critical_value(level)
+    more = of + z * z
+    share = (x + z * z / 2.0) / more
+    margin = z * np.sqrt(share * (1.0 - share) / more)
+    return _counts.out(np.maximum(share - margin, 0.0), np.minimum(share + margin, 1.0))
+
+
+def wilson_ends(x: Floats, of: Floats, z: Any) -> tuple[Floats, Floats]:
+    """Wilson's ends for counts that need not be whole; `z` may be an array too."""
+    z2 = z * z
+    spread = z * np.sqrt(x * (of - x) / of + z2 / 4.0)
     low = x * x / of / (x + z2 / 2.0 + spread)
     missed = of - x
     high = 1.0 - missed * missed / of / (missed + z2 / 2.0 + spread)
-    return (float(low), float(high)) if single else (low, high)
+    return np.asarray(low), np.asarray(high)
 
 
-def _shares(successes: Any, n: Any) -> tuple[Floats, Floats]:
-    """Check that `successes` out of `n` is possible everywhere, and give both one shape."""
-    x, of = _counts(successes, "successes"), _counts(n, "n")
-    try:
-        x, of = np.broadcast_arrays(x, of)
-    except ValueError as error:
-        msg = f"successes has shape {x.shape} and n has shape {of.shape}: they do not go together"
-        raise DataError(msg) from error
-    _refuse(of == 0, of, "n", "zero", "without an observation there is no share: leave these out")
-    _refuse(x > of, x, "successes", "larger than n", "count successes among the n alone")
-    return x, of
+def _corrected(x: Floats, of: Floats, z: float) -> Floats:
+    """Lower end with continuity correction."""
+    z2 = z * z
+    inside = z2 - 2.0 - 1.0 / of + 4.0 * (x / of) * (of - x + 1.0)
+    low = (2.0 * x + z2 - 1.0 - z * np.sqrt(np.maximum(inside, 0.0))) / (2.0 * (of + z2))
+    return np.asarray(np.where(x == 0, 0.0, np.maximum(low, 0.0)))
 
 
-def _counts(values: Any, name: str) -> Floats:
-    array = np.asarray(values)
-    if array.dtype == object:  # nullable integers and None arrive as objects
-        try:
-            array = np.array([np.nan if value is None else float(value) for value in array.ravel()]).reshape(array.shape)
-        except (TypeError, ValueError) as error:
-            msg = f"{name} holds values that are not counts"
-            raise DataError(msg) from error
-    if array.dtype.kind not in "iuf":
-        msg = f"{name} holds {array.dtype}, not counts; pass whole numbers"
-        raise DataError(msg)
-    counts = array.astype(np.float64)
-    _refuse(~np.isfinite(counts), counts, name, "missing or infinite", "leave these out")
-    _refuse(counts < 0, counts, name, "negative", "a count is zero or more")
-    _refuse(counts != np.floor(counts), counts, name, "not whole", "pass counts, not shares")
-    return counts
+def _beta_low(a: Floats, b: Floats, tail: float, at_zero: Any) -> Floats:
+    """Lower quantile of a beta distribution, 0 where asked."""
+    from scipy.special import betaincinv
 
-
-def _refuse(bad: npt.NDArray[np.bool_], values: Floats, name: str, what: str, cure: str) -> None:
-    if not np.any(bad):
-        return
-    flat = np.ravel(bad)
-    place = int(flat.argmax())
-    value = np.ravel(values)[place]
-    msg = (
-        f"{name}={value:g} is {what}; {cure}"
-        if flat.size == 1
-        else f"{name}: {int(flat.sum()):,} {what}, the first at position {place} ({value:g}); {cure}"
-    )
-    raise DataError(msg)
+    return np.asarray(np.where(at_zero, 0.0, betaincinv(np.where(at_zero, 1.0, a), b, tail)))
