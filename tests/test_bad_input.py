@@ -166,6 +166,9 @@ CASES: dict[str, Case] = {
     "clv.fit_bg_nbd": Case(
         crm.clv.fit_bg_nbd, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False, exact=1e-6
     ),
+    "clv.fit_mbg_nbd": Case(
+        crm.clv.fit_mbg_nbd, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False, exact=1e-6
+    ),
     "clv.fit_gamma_gamma": Case(
         crm.clv.fit_gamma_gamma, summary, numbers=SPEND, optional=("customer_id", "recency", "T"), per_row=False, exact=1e-6
     ),

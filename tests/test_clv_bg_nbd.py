@@ -44,7 +44,7 @@ def histories(*rows):
 
 
 def log_likelihood(theta, rows):
-    return kernel.log_likelihood(*np.exp(theta), rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
+    return kernel.log_likelihood(*np.exp(theta), 0.0, rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
 
 
 # ── published numbers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -339,7 +339,7 @@ def test_one_customer_of_20_000_purchases_does_not_break_the_fit(cdnow):
 
 
 def test_a_search_that_stops_short_says_so(shop, monkeypatch):
-    from crmkit.clv import bg_nbd as module
+    from crmkit.clv import _fit as module
 
     monkeypatch.setattr(module, "maximise", lambda *args, **kw: newton(*args, **kw, steps=1))
     from crmkit.clv._newton import maximise as newton

@@ -7,6 +7,58 @@ def exact(*values):
     return [mp.mpf(float(value)) for value in values]
 
 
+def mbg_nbd_log_likelihood(r, alpha, a, b, x, t_x, T):
+    """The first purchase may be the last one, too: Batislam, Denizel & Filiztekin (2007)."""
+    with mp.workdps(60):
+        r, alpha, a, b, x, t_x, T = exact(r, alpha, a, b, x, t_x, T)
+        alive = mp.beta(a, b + x + 1) / mp.beta(a, b) / (alpha + T) ** (r + x)
+        gone = mp.beta(a + 1, b + x) / mp.beta(a, b) / (alpha + t_x) ** (r + x)
+        return mp.log((alive + gone) * mp.gamma(r + x) / mp.gamma(r) * alpha**r)
+
+
+def mbg_nbd_p_alive(r, alpha, a, b, x, t_x, T):
+    with mp.workdps(60):
+        r, alpha, a, b, x, t_x, T = exact(r, alpha, a, b, x, t_x, T)
+        return 1 / (1 + a / (b + x) * ((alpha + T) / (alpha + t_x)) ** (r + x))
+
+
+# Of a customer alive at T: the rate is Gamma(m, A), the dropout Beta(a, late); u is the time after T.
+
+
+def geometric_stays(m, A, a, late, u):
+    """P(alive at T + u)."""
+    with mp.workdps(50):
+        m, A, a, late, u = exact(m, A, a, late, u)
+        return mp.hyp2f1(m, a, a + late, -u / A)
+
+
+def geometric_purchases(m, A, a, late, t, rate=0.0):
+    """Expected purchases by T + t, each worth e^(-rate u): the integral of their density, 2F1 and all."""
+    with mp.workdps(30):
+        m, A, a, late, rate = exact(m, A, a, late, rate)
+        t = mp.inf if t == float("inf") else mp.mpf(float(t))
+        end = min(t, 120 / rate) if rate else t
+        points = [mp.mpf(0), *(A * mp.mpf(2) ** k for k in range(-6, 60)), end]
+        points = sorted(point for point in points if point <= end)
+        density = lambda u: mp.exp(-rate * u) * mp.hyp2f1(m + 1, a, a + late, -u / A)  # noqa: E731
+        return m / A * mp.quad(density, points)
+
+
+def geometric_counts(n, m, A, a, late, t):
+    """P(0 ... n purchases in (T, T + t]) and of more: the last of them is or is not the last one ever."""
+    with mp.workdps(60):
+        m, A, a, late, t = exact(m, A, a, late, t)
+
+        def made(k):  # if nobody left
+            return mp.rf(m, k) / mp.factorial(k) * (A / (A + t)) ** m * (t / (A + t)) ** k
+
+        chances = [made(0)]
+        for k in range(1, n + 1):
+            stays, leaves = mp.beta(a, late + k) / mp.beta(a, late), mp.beta(a + 1, late + k - 1) / mp.beta(a, late)
+            chances.append(stays * made(k) + leaves * (1 - mp.fsum(made(j) for j in range(k))))
+        return [*chances, 1 - mp.fsum(chances)]
+
+
 def bg_nbd_log_likelihood(r, alpha, a, b, x, t_x, T):
     """Equation 6 of Fader, Hardie & Lee (2005), gamma functions and all."""
     with mp.workdps(60):
@@ -74,13 +126,14 @@ def summary(purchases, end):
     return result
 
 
-def simulate_bg_nbd(rng, r, alpha, a, b, T):
+def simulate_bg_nbd(rng, r, alpha, a, b, T, early=False):
     """Purchase histories of one customer per element of T, straight from the story of the model."""
     rows = []
     for end in T:
         rate, leave = rng.gamma(r) / alpha, rng.beta(a, b)
         x, last = 0, 0.0
-        while True:
+        gone = early and rng.random() < leave
+        while not gone:
             now = last + rng.exponential(1 / rate) if rate > 0 else end + 1
             if now > end:
                 break

@@ -1,7 +1,12 @@
-"""BG/NBD on arrays: the log-likelihood with its exact derivatives, P(alive), and expected purchases.
+"""BG/NBD and MBG/NBD on arrays: the log-likelihood with its exact derivatives, P(alive), and what is to come.
 
 Symbols are those of Fader, Hardie & Lee (2005): x repeat purchases, the last at t_x, observed for T; purchase rates are
-Gamma(r, alpha) over customers, dropout probabilities after each purchase Beta(a, b).
+Gamma(r, alpha) over customers, dropout probabilities after each purchase Beta(a, b). `early` is how often a customer may have
+left before the first repeat purchase: 0 in the BG/NBD, 1 in the MBG/NBD, where the very first purchase may be the last.
+
+Given that a customer is alive at T, the rate is Gamma(m, alpha + T) with m = r + x and the dropout Beta(a, late) with
+late = b + x + early, independent of each other: all predictions are means over these two, and with tau = t / (alpha + T) the
+purchases that would be made in (T, T + t] if nobody left are negative binomial (m, tau).
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._jit import kernel
+from crmkit._kernels.quadrature import GAUSS_NODES as _GAUSS_NODES
+from crmkit._kernels.quadrature import GAUSS_WEIGHTS as _GAUSS_WEIGHTS
 from crmkit._kernels.special import (
     digamma_difference,
     expit,
@@ -20,37 +27,49 @@ from crmkit._kernels.special import (
     trigamma_difference,
 )
 
-__all__ = ["expected_purchases", "log_likelihood", "p_alive"]
+__all__ = ["count_probabilities", "discounted", "if_alive", "log_likelihood", "p_alive"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Nodes on each side of the mode; the widest case met (tiny a, horizon 1e12) needs about 250.
 _NODES = 2048
+# Terms of the sums over counts; where they do not suffice, the quadrature takes over.
+_TERMS = 601
 
 
 @kernel
 def log_likelihood(
-    r: float, alpha: float, a: float, b: float, counts: Floats, which: Integers, t_x: Floats, T: Floats, weight: Floats
+    r: float,
+    alpha: float,
+    a: float,
+    b: float,
+    early: float,
+    counts: Floats,
+    which: Integers,
+    t_x: Floats,
+    T: Floats,
+    weight: Floats,
 ) -> tuple[float, Floats, Floats]:
     """Weighted log-likelihood, its gradient and its Hessian in (ln r, ln alpha, ln a, ln b).
 
     Row i has ``counts[which[i]]`` repeat purchases: the gamma functions are met once per distinct count, not per row.
     """
     k = counts.size
-    # value and derivatives of ln G(r+x) - ln G(r) + ln B(a, b+x) - ln B(a, b): all that depends on x alone
+    # value and derivatives of ln G(r+x) - ln G(r) + ln B(a, late) - ln B(a, b): all that depends on x alone
     constant, slope = np.empty(k), np.empty((k, 3))
     bend_r, bend_aa, bend_bb = np.empty(k), np.empty(k), np.empty(k)
     for j in range(k):
         x = counts[j]
-        constant[j] = log_gamma_difference(r, x) + log_gamma_difference(b, x) - log_gamma_difference(a + b, x)
-        psi_ab = digamma_difference(a + b, x)
+        stayed = x + early
+        constant[j] = log_gamma_difference(r, x) + log_gamma_difference(b, stayed) - log_gamma_difference(a + b, stayed)
+        psi_ab = digamma_difference(a + b, stayed)
         slope[j, 0] = digamma_difference(r, x)
         slope[j, 1] = -psi_ab
-        slope[j, 2] = digamma_difference(b, x) - psi_ab
+        slope[j, 2] = digamma_difference(b, stayed) - psi_ab
         bend_r[j] = trigamma_difference(r, x)
-        bend_aa[j] = -trigamma_difference(a + b, x)
-        bend_bb[j] = trigamma_difference(b, x) + bend_aa[j]
+        bend_aa[j] = -trigamma_difference(a + b, stayed)
+        bend_bb[j] = trigamma_difference(b, stayed) + bend_aa[j]
 
     value = 0.0
     g0, g1, g2, g3 = 0.0, 0.0, 0.0, 0.0
@@ -73,11 +92,11 @@ def log_likelihood(
         e22 = a * a * bend_aa[j] + d2
         e23 = a * b * bend_aa[j]
         e33 = b * b * bend_bb[j] + d3
-        if x > 0.0:
+        if x + early > 0.0:
             # the customer may have dropped out right after the last purchase: odds e^z
             silence = T[i] - t_x[i]
             decay = math.log1p(silence / last)
-            before = b + x - 1.0
+            before = b + (x + early - 1.0)
             z = math.log(a) - math.log(before) + (r + x) * decay
             gone = expit(z)
             f += log1pexp(z)
@@ -85,7 +104,7 @@ def log_likelihood(
             z0, z1, z3 = r * decay, (r + x) * shrink, -b / before
             z01 = r * shrink
             z11 = z1 - z1 * (alpha / end + alpha / last)
-            z33 = -(b / before) * ((x - 1.0) / before)
+            z33 = -(b / before) * ((x + early - 1.0) / before)
             spread = gone * expit(-z)
             d0 += gone * z0
             d1 += gone * z1
@@ -119,12 +138,13 @@ def log_likelihood(
 
 
 @kernel
-def p_alive(r: float, alpha: float, a: float, b: float, x: Floats, t_x: Floats, T: Floats, out: Floats) -> None:
-    """Write P(still a customer at T); who never came back cannot have dropped out in this model."""
+def p_alive(r: float, alpha: float, a: float, b: float, early: float, x: Floats, t_x: Floats, T: Floats, out: Floats) -> None:
+    """Write P(still a customer at T); before the first chance to leave nobody can have left."""
     for i in range(out.size):
-        if x[i] > 0.0:
+        chances = x[i] + early
+        if chances > 0.0:
             decay = math.log1p((T[i] - t_x[i]) / (alpha + t_x[i]))
-            out[i] = expit(math.log(b + x[i] - 1.0) - math.log(a) - (r + x[i]) * decay)
+            out[i] = expit(math.log(b + (chances - 1.0)) - math.log(a) - (r + x[i]) * decay)
         else:
             out[i] = 1.0
 
@@ -153,13 +173,13 @@ def _damping(s: float, frequency: float) -> float:
 
 
 @kernel
-def _step(a: float, late: float) -> float:
-    """The widest grid on which the trapezoid rule is exact to rounding for logit(p), p ~ Beta(a, late).
+def _step(a: float, late: float, digits: float) -> float:
+    """The widest grid on which the trapezoid rule errs by e^-digits of the whole weight, for logit(p), p ~ Beta(a, late).
 
     Its relative error is the weight's Fourier transform at 2 pi / step.
     """
     frequency = 10.0
-    while _damping(a, frequency) + _damping(late, frequency) > -38.0:
+    while _damping(a, frequency) + _damping(late, frequency) > -digits:
         frequency *= 1.05
     return 2.0 * math.pi / frequency
 
@@ -171,93 +191,237 @@ def _series(rate: float) -> float:
 
 
 @kernel
-def expected_purchases(
-    r: float, alpha: float, a: float, b: float, t: Floats, x: Floats, T: Floats, order: Integers, out: Floats
-) -> None:
-    """Write the expected purchases in (T, T + t] of a customer alive at T; `order` visits equal x together.
+def _integrand(sort: int, m: float, tau: float, p: float) -> float:
+    if sort == 0:
+        return _bought(m, p * tau) / p
+    return math.exp(-m * math.log1p(p * tau))
 
-    With m = r + x and tau = t / (alpha + T) it is E[(1 - (1 + p tau)^-m) / p] over p ~ Beta(a, b + x): positive, without the
-    pole at a = 1 of the closed form and its differences of large 2F1. In y = logit(p) weight and integrand are analytic for
-    |Im y| < pi whatever the parameters, so the plain trapezoid rule converges geometrically. Beyond the last node on
-    either side the terms are a geometric series, which is summed: that is what makes a -> 0 and b -> 0 exact.
+
+@kernel
+def _mean_over_dropout(
+    sort: int, m: float, tau: float, a: float, late: float, step: float, filled: Integers, left: Floats, right: Floats
+) -> float:
+    """E[(1 - (1 + p tau)^-m) / p] (`sort` 0) or E[(1 + p tau)^-m] (`sort` 1) over p ~ Beta(a, late), by the trapezoid rule.
+
+    In y = logit(p) weight and integrand are analytic for |Im y| < pi whatever the parameters, so the plain rule converges
+    geometrically. Beyond the last node on either side the terms are a geometric series, which is summed: that is what makes
+    a -> 0 and b -> 0 exact. Rows of `left` and `right` keep p, weight and odds of the nodes met so far.
     """
-    p_left, w_left, odds_left = np.empty(_NODES), np.empty(_NODES), np.empty(_NODES)
-    p_right, w_right, odds_right = np.empty(_NODES), np.empty(_NODES), np.empty(_NODES)
-    n_left, n_right = 0, 0
-    now = -1.0
-    late, total_rate, mode, odds, step = 0.0, 0.0, 0.0, 0.0, 0.0
-    rest0, rest1, rest2 = 0.0, 0.0, 0.0
-    for position in range(order.size):
-        i = order[position]
-        if x[i] != now:
-            now = x[i]
-            late = b + now
-            mode, odds = a / (a + late), a / late
-            step = _step(a, late)
-            n_left, n_right = 0, 0
-            total_rate = a + late
+    rate = a + late
+    mode, odds = a / rate, a / late
+    total: float = _integrand(sort, m, tau, mode)
+    mass: float = 1.0
+
+    # towards p = 1: the integrand falls to its value there
+    j = 0
+    while True:
+        if j >= _NODES:
+            return math.nan
+        if j == filled[1]:
+            d = (j + 1) * step
+            grown = mode * math.expm1(d)
+            right[0, j] = mode * math.exp(d) / (1.0 + grown)
+            right[1, j] = math.exp(rate * (mode * d - math.log1p(grown)))
+            right[2, j] = odds * math.exp(d)
+            filled[1] += 1
+        p, w = right[0, j], right[1, j]
+        term = w * _integrand(sort, m, tau, p)
+        total += term
+        mass += w
+        if rate + m < 1e-15 * right[2, j]:
+            rest = _series(late * step)
+            total += term * rest
+            mass += w * rest
+            break
+        if w < 1e-16 * mass and term < 1e-16 * total:
+            break
+        j += 1
+
+    # towards p = 0: the integrand rises to its value there
+    j = 0
+    while True:
+        if j >= _NODES:
+            return math.nan
+        if j == filled[0]:
+            d = -(j + 1) * step
+            grown = mode * math.expm1(d)
+            left[0, j] = mode * math.exp(d) / (1.0 + grown)
+            left[1, j] = math.exp(rate * (mode * d - math.log1p(grown)))
+            left[2, j] = odds * math.exp(d)
+            filled[0] += 1
+        p, w, e = left[0, j], left[1, j], left[2, j]
+        term = w * _integrand(sort, m, tau, p)
+        total += term
+        mass += w
+        if rate * e < 1e-5 and m * tau * e < 1e-5:
+            # weight and integrand, the latter f (1 + c1 p + c2 p^2), to second order in e; the third is below rounding
+            f, c1, c2 = 1.0, -m * tau, 0.5 * m * (m + 1.0) * tau * tau
+            if sort == 0:
+                f, c1, c2 = m * tau, -0.5 * (m + 1.0) * tau, (m + 1.0) * (m + 2.0) * tau * tau / 6.0
+            amplitude = w * math.exp(rate * math.log1p(e))
+            half = 0.5 * rate * (rate + 1.0)
             rest0, rest1, rest2 = _series(a * step), _series((a + 1.0) * step), _series((a + 2.0) * step)
-        m = r + now
-        tau = t[i] / (alpha + T[i])
-        if tau == 0.0:
-            out[i] = 0.0
-            continue
-        total, mass = _bought(m, mode * tau) / mode, 1.0
+            mass += amplitude * (rest0 - e * (rate * rest1 - e * half * rest2))
+            total += amplitude * f * (rest0 + e * ((c1 - rate) * rest1 + e * (c2 - c1 - rate * c1 + half) * rest2))
+            break
+        if w < 1e-16 * mass and term < 1e-16 * total:
+            break
+        j += 1
+    return total / mass
 
-        # towards p = 1: the integrand falls to its value there
-        j = 0
-        while True:
-            if j >= _NODES:
-                total = math.nan
-                break
-            if j == n_right:
-                d = (j + 1) * step
-                grown = mode * math.expm1(d)
-                p_right[j] = mode * math.exp(d) / (1.0 + grown)
-                odds_right[j] = odds * math.exp(d)
-                w_right[j] = math.exp(total_rate * (mode * d - math.log1p(grown)))
-                n_right += 1
-            w = w_right[j]
-            term = w * _bought(m, p_right[j] * tau) / p_right[j]
-            total += term
-            mass += w
-            if total_rate + m < 1e-15 * odds_right[j]:
-                rest = _series(late * step)
-                total += term * rest
-                mass += w * rest
-                break
-            if w < 1e-16 * mass:
-                break
-            j += 1
 
-        # towards p = 0: the integrand rises to m tau
-        j = 0
-        while True:
-            if j >= _NODES:
-                total = math.nan
-                break
-            if j == n_left:
-                d = -(j + 1) * step
-                grown = mode * math.expm1(d)
-                p_left[j] = mode * math.exp(d) / (1.0 + grown)
-                odds_left[j] = odds * math.exp(d)
-                w_left[j] = math.exp(total_rate * (mode * d - math.log1p(grown)))
-                n_left += 1
-            w = w_left[j]
-            term = w * _bought(m, p_left[j] * tau) / p_left[j]
+@kernel
+def _by_counts(m: float, tau: float, ratio: Floats, value: Floats) -> float:
+    """The mean of value[k] over k ~ NB(m, tau), a sum of positive terms, or -1 where it takes too many of them."""
+    z = tau / (1.0 + tau)
+    chance = math.exp(-m * math.log1p(tau))
+    total: float = chance * value[0]
+    for block in range(1, _TERMS - 7, 8):
+        term = 0.0
+        for k in range(block, block + 8):
+            chance *= z * ratio[k]
+            term = chance * value[k]
             total += term
-            mass += w
-            e = odds_left[j]
-            if total_rate * e < 1e-5 and m * tau * e < 1e-5:
-                # weight and integrand to second order in e; the third is below rounding
-                amplitude = w * math.exp(total_rate * math.log1p(e))
-                c1 = 0.5 * (m + 1.0) * tau
-                c2 = (m + 1.0) * (m + 2.0) * tau * tau / 6.0 + c1 + total_rate * (c1 + 0.5 * (total_rate + 1.0))
-                half = 0.5 * total_rate * (total_rate + 1.0)
-                mass += amplitude * (rest0 - e * (total_rate * rest1 - e * half * rest2))
-                total += amplitude * m * tau * (rest0 - e * ((total_rate + c1) * rest1 - e * c2 * rest2))
+        # from here on the chances fall by at least this factor, while the values grow by less than (k + 1) / k
+        falling = z * (1.0 + max(m - 1.0, 0.0) / (block + 8.0)) * (1.0 + 1.0 / (block + 7.0))
+        if falling < 1.0 and term * falling < 1e-17 * total * (1.0 - falling):
+            return total
+    return -1.0
+
+
+@kernel
+def _fill(m: float, a: float, late: float, ratio: Floats, kept: Floats, bought: Floats) -> None:
+    """Prepare sums over counts: of k purchases that would be made, `bought` are expected before leaving, `kept` is P(stays)."""
+    kept[0], bought[0] = 1.0, 0.0
+    for k in range(1, _TERMS):
+        ratio[k] = (m + (k - 1.0)) / k
+        kept[k] = kept[k - 1] * ((late + (k - 1.0)) / (a + late + (k - 1.0)))
+        bought[k] = bought[k - 1] + kept[k - 1]
+
+
+@kernel
+def _countable(m: float, tau: float) -> bool:
+    """Whether the sum over counts is short, and its first term not too small for the machine."""
+    return m * tau <= 100.0 and tau <= 9.0
+
+
+@kernel
+def if_alive(
+    sort: int, r: float, alpha: float, a: float, b: float, early: float, t: Floats, x: Floats, T: Floats, out: Floats
+) -> None:
+    """Write, for a customer alive at T: purchases to expect in (T, T + t] (`sort` 0) or P(alive at T + t) (`sort` 1).
+
+    Equal x should follow each other. Ordinary horizons are a mean over how many purchases would be made if nobody left; long
+    horizons and very frequent buyers are a mean over the dropout probability. Both are sums of positive terms: no pole at
+    a = 1, no difference of large 2F1 as in the closed form.
+    """
+    left, right, filled = np.empty((3, _NODES)), np.empty((3, _NODES)), np.zeros(2, np.int64)
+    ratio, kept, bought = np.empty(_TERMS), np.empty(_TERMS), np.empty(_TERMS)
+    now, late, step, counted = -1.0, 0.0, 0.0, False
+    for i in range(out.size):
+        if x[i] != now:
+            now, late, step, counted = x[i], b + (x[i] + early), 0.0, False
+        m, tau, found = r + now, t[i] / (alpha + T[i]), -1.0
+        if _countable(m, tau):
+            if not counted:
+                _fill(m, a, late, ratio, kept, bought)
+                counted = True
+            found = _by_counts(m, tau, ratio, bought if sort == 0 else kept)
+        if found < 0.0:
+            if step == 0.0:
+                # the chance to stay may be small against 1, a number of purchases is not small against that of one
+                step = _step(a, late, 38.0 if sort == 0 else 55.0)
+                filled[:] = 0
+            found = _mean_over_dropout(sort, m, tau, a, late, step, filled, left, right)
+        out[i] = found
+
+
+@kernel
+def discounted(
+    rate: float, r: float, alpha: float, a: float, b: float, early: float, t: Floats, x: Floats, T: Floats, out: Floats
+) -> None:
+    """Write the purchases to expect in (T, T + t] of a customer alive at T, one at T + u counted as e^(-rate u).
+
+    That is the integral over u of e^(-rate u) times the density of purchases, m / A E[(1 + p u / A)^-(m + 1)] with A = alpha +
+    T, by Gauss-Legendre rules on panels that grow with A + u, the distance to the density's singularity. `t` may be infinite
+    where `rate` is positive.
+    """
+    left, right, filled = np.empty((3, _NODES)), np.empty((3, _NODES)), np.zeros(2, np.int64)
+    ratio, kept, bought = np.empty(_TERMS), np.empty(_TERMS), np.empty(_TERMS)
+    now, late, step, counted = -1.0, 0.0, 0.0, False
+    for i in range(out.size):
+        if x[i] != now:
+            now, late, step, counted = x[i], b + (x[i] + early), 0.0, False
+        m, A = r + now + 1.0, alpha + T[i]
+        # the density starts to fall at the rate `steep` and ends as the power `tail`
+        steep, tail = m * (a / (a + late)) / A, min(a, m)
+        total, u = 0.0, 0.0
+        while u < t[i]:
+            width = min(t[i] - u, 2.0 * (A + u), 10.0 / steep + 10.0 * u / tail)
+            if rate > 0.0:
+                width = min(width, 10.0 / rate)
+            part, edge = 0.0, 0.0
+            for g in range(_GAUSS_NODES.size):
+                v = u + width * _GAUSS_NODES[g]
+                tau, density = v / A, -1.0
+                if _countable(m, tau):
+                    if not counted:
+                        _fill(m, a, late, ratio, kept, bought)
+                        counted = True
+                    density = _by_counts(m, tau, ratio, kept)
+                if density < 0.0:
+                    if step == 0.0:
+                        step = _step(a, late, 40.0)
+                        filled[:] = 0
+                    density = _mean_over_dropout(1, m, tau, a, late, step, filled, left, right)
+                edge = density * math.exp(-rate * v)
+                part += _GAUSS_WEIGHTS[g] * edge
+            total += part * width
+            u += width
+            if rate > 0.0 and edge < 1e-17 * total * rate:
                 break
-            if w < 1e-16 * mass and term < 1e-16 * total:
-                break
-            j += 1
-        out[i] = total / mass
+        out[i] = total * ((r + now) / A)
+
+
+@kernel
+def count_probabilities(
+    r: float, alpha: float, a: float, b: float, early: float, t: Floats, x: Floats, T: Floats, out: Floats
+) -> None:
+    """Write the chances of 0, 1, ... purchases in (T, T + t] for a customer alive at T, the last column: of more than that."""
+    n = out.shape[1] - 2
+    chance, beyond = np.empty(n + 2), np.empty(n + 2)
+    for i in range(out.shape[0]):
+        m, tau, late = r + x[i], t[i] / (alpha + T[i]), b + (x[i] + early)
+        z, grown = tau / (1.0 + tau), m * math.log1p(tau)
+        # purchases if nobody left: NB(m, tau), in logs while the first terms are too small for the machine
+        size = -grown
+        for k in range(n + 2):
+            chance[k] = math.exp(size)
+            size += math.log((m + k) / (k + 1.0) * z) if z > 0.0 else -math.inf
+        # P(more than n) by summing on from n + 1 where the terms fall, else as what the others leave
+        beyond[n + 1] = 0.0
+        mode = (m - 1.0) * tau
+        if n + 1.0 > mode:
+            term, k = chance[n + 1], n + 1.0
+            while term > 1e-18 * beyond[n + 1]:
+                beyond[n + 1] += term
+                term *= (m + k) / (k + 1.0) * z
+                k += 1.0
+                if k > n + 1e7:
+                    break
+        else:
+            below = 0.0
+            for k in range(n + 1):
+                below += chance[k]
+            beyond[n + 1] = max(1.0 - below, 0.0)
+        for k in range(n, -1, -1):
+            beyond[k] = beyond[k + 1] + chance[k]
+        kept, rest = 1.0, beyond[n + 1]
+        out[i, 0] = chance[0]
+        for k in range(1, n + 1):
+            # the k-th purchase is the last one that is made
+            leaves = kept * (a / (a + late + (k - 1.0)))
+            kept *= (late + (k - 1.0)) / (a + late + (k - 1.0))
+            out[i, k] = kept * chance[k] + leaves * beyond[k]
+        # more than n are made where more than n would be and none of the first n was the last
+        out[i, n + 1] = kept * rest

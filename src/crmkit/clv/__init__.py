@@ -2,17 +2,20 @@
 
 from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
 from crmkit.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
+from crmkit.clv.mbg_nbd import MbgNbd, fit_mbg_nbd
 from crmkit.clv.predict import expected_purchases, expected_spend, p_alive
 from crmkit.clv.summary import compress, summarize
 
 __all__ = [
     "BgNbd",
     "GammaGamma",
+    "MbgNbd",
     "compress",
     "expected_purchases",
     "expected_spend",
     "fit_bg_nbd",
     "fit_gamma_gamma",
+    "fit_mbg_nbd",
     "p_alive",
     "summarize",
 ]

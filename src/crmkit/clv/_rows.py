@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame
+from crmkit._kernels import histories as _k
 from crmkit.clv._units import unit_name
 from crmkit.errors import DataError, OptionError
 
@@ -55,6 +56,8 @@ def read_histories(summary: Any) -> tuple[Floats, Floats, Floats]:
 
 def check_histories(x: Floats, t_x: Floats, T: Floats) -> None:
     """Refuse rows that no customer can have."""
+    if _k.are_possible(x, t_x, T):
+        return
     for name, values in zip(COLUMNS, (x, t_x, T), strict=True):
         _refuse(~((values >= 0.0) & (values < np.inf)), f"{name!r} is negative or not finite", "correct or drop them", values)
     _refuse(x != np.floor(x), "'frequency' is not whole", "it counts repeat purchases, not a rate", x)
@@ -103,13 +106,15 @@ def read_weight(summary: Any, weight: str | None) -> Floats | None:
 
 def as_float_arrays(*values: Any) -> tuple[bool, tuple[int, ...], list[Floats]]:
     """Broadcast numbers and arrays to flat float64 arrays; say whether all were single numbers, and the common shape."""
+    if all(type(value) in (float, int) for value in values):  # one customer, in a service that counts microseconds
+        return True, (), [_frame.readonly(np.array([value], dtype=np.float64)) for value in values]
     try:
         arrays = np.broadcast_arrays(*[np.asarray(value, dtype=np.float64) for value in values])
     except (TypeError, ValueError) as error:
         msg = f"expected numbers, or arrays of numbers of one shape ({error})"
         raise DataError(msg) from error
     shape = arrays[0].shape
-    return shape == (), shape, [np.ascontiguousarray(array).reshape(-1) for array in arrays]
+    return shape == (), shape, [_frame.readonly(np.ascontiguousarray(array).reshape(-1)) for array in arrays]
 
 
 def _refuse(bad: npt.NDArray[np.bool_], what: str, cure: str, *shown: Floats) -> None:

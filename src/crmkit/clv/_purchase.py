@@ -1,0 +1,287 @@
+"""What every model of repeat purchases can be asked, on arrays; a model says how, for customers who are still there."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _threads
+from crmkit._frame import readonly
+from crmkit._kernels import histories as _k
+from crmkit.clv._rows import as_float_arrays, check_histories
+from crmkit.errors import FitError, OptionError
+from crmkit.results import Model
+
+__all__ = ["PurchaseModel"]
+
+Floats = npt.NDArray[np.float64]
+Kernel = Callable[[Floats, Floats, Floats, Floats], None]
+
+_CHUNK = 4096  # distinct rows in one piece of work
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PurchaseModel(Model):
+    """A fitted model of repeat purchases and of silently leaving.
+
+    What is to come depends on the history through x and T alone once a customer is known to be alive at T; a model supplies
+    that part, P(alive at T), and its likelihood.
+    """
+
+    CAPABILITIES: ClassVar[tuple[str, ...]] = (
+        "p_alive",
+        "expected_purchases",
+        "purchase_distribution",
+        "next_purchase",
+        "discounted_purchases",
+    )
+    # parameters that are lengths of time
+    TIMES: ClassVar[tuple[str, ...]] = ()
+
+    log_likelihood: float
+    standard_errors: Mapping[str, float]
+    n: float
+    converged: bool
+    unit: str | None
+    columns: tuple[str, ...]
+    gradient_norm: float
+    condition: float
+    diagnosis: str
+
+    def p_alive(self, x: Any, t_x: Any, T: Any, t: Any = 0.0) -> Any:
+        """Give the probability that a customer with this history has not left by T + t.
+
+        Parameters
+        ----------
+        x : int or array
+            Repeat purchases.
+        t_x, T : float or array
+            Time of the last purchase and of the end of observation, both since the first purchase, in `unit`.
+        t : float or array, default 0.0
+            Time after T, in `unit`, whether or not the customer buys in it.
+
+        Returns
+        -------
+        float or ndarray
+            Between 0 and 1.
+        """
+        single, shape, (ahead, *history) = self._read(t, x, t_x, T)
+        out = self._alive(*history)
+        if ahead.any():
+            out = out * self._on_distinct(self._stays, ahead, history, None)
+        return self._shaped(out, single, shape)
+
+    def expected_purchases(self, t: Any, x: Any = None, t_x: Any = None, T: Any = None, *, n_threads: int | None = None) -> Any:
+        """Give the purchases to expect in the next `t` after T, or in the first `t` of a new customer.
+
+        Parameters
+        ----------
+        t : float or array
+            Length of the horizon, in `unit`.
+        x, t_x, T : number or array, optional
+            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
+        n_threads : int, optional
+            Threads; the answer does not depend on it.
+
+        Returns
+        -------
+        float or ndarray
+            Expected number of purchases.
+        """
+        single, shape, (ahead, *history) = self._read(t, x, t_x, T)
+        out = self._alive(*history) * self._on_distinct(self._purchases, ahead, history, n_threads)
+        return self._shaped(out, single, shape)
+
+    def discounted_purchases(
+        self,
+        rate: float,
+        x: Any = None,
+        t_x: Any = None,
+        T: Any = None,
+        *,
+        t: Any = math.inf,
+        n_threads: int | None = None,
+    ) -> Any:
+        """Give the purchases to expect after T, each discounted to T at a continuous rate.
+
+        Parameters
+        ----------
+        rate : float
+            A purchase at T + u counts exp(-rate u); per `unit`, zero or more.
+        x, t_x, T : number or array, optional
+            The history, as in `p_alive`. Without them: a customer who has just made the first purchase, which is not counted.
+        t : float or array, default inf
+            Length of the horizon, in `unit`; an endless one needs a positive rate.
+        n_threads : int, optional
+            Threads; the answer does not depend on it.
+
+        Returns
+        -------
+        float or ndarray
+            Discounted expected number of purchases (DERT where the horizon is endless).
+        """
+        discount = float(rate)
+        if not 0.0 <= discount < math.inf:
+            msg = f"rate={rate!r} is not a discount rate of zero or more per unit of time"
+            raise OptionError(msg)
+        single, shape, (ahead, *history) = self._read(t, x, t_x, T, endless=discount > 0.0)
+
+        def kernel(ahead: Floats, x: Floats, T: Floats, out: Floats) -> None:
+            self._discounted(discount, ahead, x, T, out)
+
+        out = self._alive(*history) * self._on_distinct(kernel, ahead, history, n_threads)
+        return self._shaped(out, single, shape)
+
+    def purchase_distribution(self, n: int, t: Any, x: Any = None, t_x: Any = None, T: Any = None) -> Floats:
+        """Give the probabilities of 0, 1, ..., n purchases in the next `t` after T, and of more than n.
+
+        Parameters
+        ----------
+        n : int
+            Largest number of purchases told apart.
+        t : float or array
+            Length of the horizon, in `unit`.
+        x, t_x, T : number or array, optional
+            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
+
+        Returns
+        -------
+        ndarray
+            n + 2 probabilities along the last axis; they add up to 1.
+        """
+        single, shape, (ahead, *history) = self._read(t, x, t_x, T)
+        alive = self._alive(*history)
+        out = self._on_distinct(self._count_probabilities, ahead, history, None, columns=n + 2) * alive[:, None]
+        out[:, 0] += 1.0 - alive
+        return out[0] if single else out.reshape((*shape, n + 2))
+
+    def next_purchase(self, quantile: Any, x: Any = None, t_x: Any = None, T: Any = None) -> Any:
+        r"""Give the time after T by which a customer who stays makes the next purchase with a given probability.
+
+        Parameters
+        ----------
+        quantile : float or array
+            Probability, from 0 to below 1; 0.5 is the median.
+        x, t_x, T : number or array, optional
+            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
+
+        Returns
+        -------
+        float or ndarray
+            Time after T, in `unit`.
+
+        Notes
+        -----
+        Gaps between purchases of a customer who stays are Lomax with shape r + x and scale alpha + T: the quantile is
+        :math:`(\alpha + T)((1-q)^{-1/(r+x)} - 1)`.
+        """
+        single, shape, (level, x, t_x, T) = self._read(quantile, x, t_x, T)
+        if (level >= 1.0).any():
+            msg = "a quantile is a probability from 0 to below 1"
+            raise OptionError(msg)
+        with np.errstate(over="ignore"):
+            out = (self._scale() + T) * np.expm1(-np.log1p(-level) / (self._shape() + x))
+        return self._shaped(out, single, shape)
+
+    def p_again(self, x: Any = None, t_x: Any = None, T: Any = None) -> Any:
+        """Give the probability that the customer buys at least once more, however much later.
+
+        Parameters
+        ----------
+        x, t_x, T : number or array, optional
+            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
+
+        Returns
+        -------
+        float or ndarray
+            Between 0 and 1: still there at T, and not leaving before the next purchase.
+        """
+        single, shape, (_, *history) = self._read(0.0, x, t_x, T)
+        return self._shaped(self._alive(*history) * self._again(history[0], history[2]), single, shape)
+
+    # what a model supplies: checked flat arrays in, one number per row out, for customers alive at T
+
+    def _alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
+        raise NotImplementedError
+
+    def _stays(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+        raise NotImplementedError
+
+    def _purchases(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+        raise NotImplementedError
+
+    def _discounted(self, rate: float, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+        raise NotImplementedError
+
+    def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+        raise NotImplementedError
+
+    def _again(self, x: Floats, T: Floats) -> Floats:  # noqa: ARG002
+        # unless a model says otherwise, customers leave at a purchase, never before it
+        return np.ones(x.size)
+
+    def _shape(self) -> float:
+        """Return the shape of the gamma distribution of purchase rates."""
+        return float(getattr(self, "r"))  # noqa: B009
+
+    def _scale(self) -> float:
+        """Return its rate, a length of time."""
+        return float(getattr(self, "alpha"))  # noqa: B009
+
+    # how it is asked
+
+    def _read(
+        self, t: Any, x: Any, t_x: Any, T: Any, *, endless: bool = False
+    ) -> tuple[bool, tuple[int, ...], tuple[Floats, Floats, Floats, Floats]]:
+        given = [value is not None for value in (x, t_x, T)]
+        if any(given) and not all(given):
+            msg = "a history is x, t_x and T together; none of them stands for a new customer"
+            raise OptionError(msg)
+        single, shape, arrays = as_float_arrays(t, *((x, t_x, T) if any(given) else (0.0, 0.0, 0.0)))
+        ahead, counts, last, end = arrays
+        check_histories(counts, last, end)
+        fine = (ahead >= 0.0).all() and (endless or not np.isinf(ahead).any())
+        if not fine:
+            msg = "the horizon t must be zero or more, and finite" + (
+                "" if endless else "; where purchases are discounted at a positive rate it may be infinite"
+            )
+            raise OptionError(msg)
+        return single, shape, (ahead, counts, last, end)
+
+    def _on_distinct(
+        self, kernel: Kernel, t: Floats, history: list[Floats], n_threads: int | None, *, columns: int | None = None
+    ) -> Floats:
+        """Answer each distinct (t, x, T) once: the answers cost what the distinct rows cost."""
+        x, _, T = history
+        tail = () if columns is None else (columns,)
+        if x.size == 1:
+            out = np.empty((1, *tail))
+            kernel(t, x, T, out)
+            return out
+        first, which = np.empty(x.size, np.int64), np.empty(x.size, np.int64)
+        u, v, w = (readonly(values.view(np.int64)) for values in (t, x, T))
+        first = first[: _k.distinct(u, v, w, first, which)]
+        # kernels prepare each count of purchases once
+        order = np.argsort(x[first], kind="stable")
+        first = first[order]
+        t, x, T = (readonly(values[first]) for values in (t, x, T))
+        out = np.empty((first.size, *tail))
+        _threads.run(
+            lambda piece: kernel(t[slice(*piece)], x[slice(*piece)], T[slice(*piece)], out[slice(*piece)]),
+            _threads.chunks(first.size, _CHUNK),
+            n_threads=n_threads,
+        )
+        place = np.empty(order.size, np.int64)
+        place[order] = np.arange(order.size)
+        return out[place[which]] if order.size < which.size else out[place]
+
+    def _shaped(self, out: Floats, single: object, shape: tuple[int, ...]) -> Any:
+        if not np.isfinite(out).all():
+            msg = f"the answer is beyond the numbers of the machine at these parameters ({self.diagnosis})"
+            raise FitError(msg)
+        return float(out[0]) if single else out.reshape(shape)
