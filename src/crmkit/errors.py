@@ -14,6 +14,7 @@ __all__ = [
     "DataWarning",
     "FitError",
     "LimitError",
+    "MissingExtraError",
     "OptionError",
 ]
 
@@ -58,6 +59,10 @@ class LimitError(CrmkitError, MemoryError):
 
 class FitError(CrmkitError, RuntimeError):
     """A model cannot be fitted to these data, or cannot answer what it was asked."""
+
+
+class MissingExtraError(CrmkitError, ImportError):
+    """A library of an optional extra is not installed; the message has the command that installs it."""
 
 
 class CrmkitWarning(UserWarning):

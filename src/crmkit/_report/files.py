@@ -143,7 +143,7 @@ def _parquet_columns(path: Path) -> list[str]:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        from crmkit.plot._canvas import MissingExtraError
+        from crmkit.errors import MissingExtraError
 
         msg = "parquet files are read with pyarrow, which is not installed: python -m pip install pyarrow"
         raise MissingExtraError(msg) from error

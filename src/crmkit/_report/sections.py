@@ -381,7 +381,7 @@ def _canvas(height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        from crmkit.plot._canvas import MissingExtraError
+        from crmkit.errors import MissingExtraError
 
         msg = "the report draws its pictures with matplotlib, which is not installed: python -m pip install matplotlib"
         raise MissingExtraError(msg) from error

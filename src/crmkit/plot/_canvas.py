@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmkit import _frame
-from crmkit.errors import CrmkitError
+from crmkit.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "MissingExtraError", "axes", "literal", "names_of", "note", "plain", "values_of"]
+__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "axes", "literal", "names_of", "note", "plain", "values_of"]
 
 # told apart by people who do not tell colours apart, and in print: one is dark, one is light
 MAIN, ACCENT = "#1b4f72", "#e08a1e"
 INK, MUTED = "#1f2933", "#6b7785"
-
-
-class MissingExtraError(CrmkitError, ImportError):
-    """An optional library is not installed; the message holds the command that installs it."""
 
 
 def axes(ax: Axes | None) -> Axes:
