@@ -26,6 +26,7 @@ extensions = [
     "myst_parser",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "sphinx-mathjax-offline",  # formulas show without a network
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
