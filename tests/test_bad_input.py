@@ -103,7 +103,7 @@ BUYING = types.SimpleNamespace()
 
 def buying() -> Any:
     if not hasattr(BUYING, "model"):
-        BUYING.model = quietly(crm.clv.fit_bg_nbd, summary())
+        BUYING.model = quietly(crm.clv.fit_bg_nbd, summary(), unit="W")
         BUYING.spend = quietly(crm.clv.fit_gamma_gamma, summary())
     return BUYING.model
 
@@ -144,6 +144,14 @@ CASES: dict[str, Case] = {
     ),
     "rfm.segment": Case(crm.rfm.segment, scores, numbers=("r", "f", "m"), optional=("rfm",)),
     "clv.summarize": Case(crm.clv.summarize, **LOG),
+    "cohort.retention": Case(lambda f: crm.cohort.retention(f, measure="net_revenue"), **LOG),
+    "cohort.average": Case(
+        crm.cohort.average,
+        lambda: crm.cohort.retention(orders()),
+        numbers=("period", "n", "active"),
+        optional=("cohort", "value", "ci_low", "ci_high"),
+        per_row=False,
+    ),
     "churn.panel": Case(lambda f: crm.churn.panel(f, cutoffs=["2023-08-01", "2023-10-01"]), **LOG),
     "churn.fit": Case(
         lambda f: crm.churn.fit(f, features=["tenure", "spend"]),
@@ -162,30 +170,77 @@ CASES: dict[str, Case] = {
         negative=("tenure", "spend"),
         optional=("customer_id", "churned"),
     ),
-    "clv.compress": Case(crm.clv.compress, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False),
+    "clv.split": Case(lambda f: crm.clv.split(f, calibration_end="2023-10-01"), **LOG),
+    "clv.compress": Case(
+        crm.clv.compress, summary, numbers=RFT, optional=("customer_id", "monetary_value", "first_value"), per_row=False
+    ),
     "clv.fit_bg_nbd": Case(
-        crm.clv.fit_bg_nbd, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False, exact=1e-6
+        crm.clv.fit_bg_nbd,
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        per_row=False,
+        exact=1e-6,
     ),
     "clv.fit_mbg_nbd": Case(
-        crm.clv.fit_mbg_nbd, summary, numbers=RFT, optional=("customer_id", "monetary_value"), per_row=False, exact=1e-6
+        crm.clv.fit_mbg_nbd,
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        per_row=False,
+        exact=1e-6,
     ),
     "clv.fit_gamma_gamma": Case(
-        crm.clv.fit_gamma_gamma, summary, numbers=SPEND, optional=("customer_id", "recency", "T"), per_row=False, exact=1e-6
+        crm.clv.fit_gamma_gamma,
+        summary,
+        numbers=SPEND,
+        optional=("customer_id", "recency", "T", "first_value"),
+        per_row=False,
+        exact=1e-6,
     ),
-    "clv.p_alive": Case(lambda f: crm.clv.p_alive(buying(), f), summary, numbers=RFT, optional=("customer_id", "monetary_value")),
+    "clv.p_alive": Case(
+        lambda f: crm.clv.p_alive(buying(), f), summary, numbers=RFT, optional=("customer_id", "monetary_value", "first_value")
+    ),
     "clv.expected_purchases": Case(
         lambda f: crm.clv.expected_purchases(buying(), f, horizon=4),
         summary,
         numbers=RFT,
-        optional=("customer_id", "monetary_value"),
+        optional=("customer_id", "monetary_value", "first_value"),
         none_is_new=True,
     ),
     "clv.expected_spend": Case(
         lambda f: crm.clv.expected_spend(spend(), f),
         summary,
         numbers=SPEND,
-        optional=("customer_id", "recency", "T"),
+        optional=("customer_id", "recency", "T", "first_value"),
         none_is_new=True,
+    ),
+    "clv.purchase_distribution": Case(
+        lambda f: crm.clv.purchase_distribution(buying(), f, horizon=4),
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        none_is_new=True,
+    ),
+    "clv.next_purchase": Case(
+        lambda f: crm.clv.next_purchase(buying(), f),
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        none_is_new=True,
+    ),
+    "clv.discounted_purchases": Case(
+        lambda f: crm.clv.discounted_purchases(buying(), f),
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        none_is_new=True,
+    ),
+    "clv.lifetime_value": Case(
+        lambda f: crm.clv.lifetime_value(buying(), spend(), f),
+        summary,
+        numbers=(*RFT, "monetary_value", "first_value"),
+        optional=("customer_id",),
     ),
     "feedback.nps": Case(
         lambda f: crm.feedback.nps(f, by="segment"), survey, ids=("segment",), numbers=("score",), per_row=False
@@ -209,6 +264,7 @@ CASES: dict[str, Case] = {
 }
 # take no frame: objects of crmkit, arrays or plain values; their own tests feed them bad ones
 NO_FRAME = {
+    "cohort.triangle",
     "dedupe.jaro_winkler",
     "dedupe.levenshtein",
     "recommend.fit_item_knn",

@@ -37,12 +37,13 @@ ORDERS = purchases(
 
 def test_the_four_of_the_literature():
     table = clv.summarize(ORDERS)
-    assert table.columns.tolist() == ["frequency", "recency", "T", "monetary_value", "unit"]
+    assert table.columns.tolist() == ["frequency", "recency", "T", "monetary_value", "first_value", "unit"]
     assert table.index.tolist() == ["ann", "bob", "cid"]
     assert table["frequency"].tolist() == [2, 0, 0]  # two orders of one day are one purchase
     assert table["recency"].tolist() == [5.0, 0.0, 0.0]
     assert table["T"].tolist() == [6.0, 5.0, 0.0]
     assert table["monetary_value"].tolist() == [25.0, 0.0, 0.0]
+    assert table["first_value"].tolist() == [20.0, 35.0, 0.0]
     assert set(table["unit"]) == {"W"}
     assert table.attrs["end"] == "2024-02-12"
 
@@ -89,7 +90,7 @@ def test_summarize_by_the_slow_road(rows, cut):
             clv.summarize(frame, unit="D", end=end)
         return
     table = clv.summarize(frame, unit="D", end=end)
-    found = table[["frequency", "recency", "T", "monetary_value"]].itertuples()
+    found = table[["frequency", "recency", "T", "monetary_value", "first_value"]].itertuples()
     assert {row[0]: tuple(row[1:]) for row in found} == {key: approx(value) for key, value in expected.items()}
 
 
@@ -121,7 +122,7 @@ def test_refunds_are_no_purchases():
 
 def test_without_amounts_there_is_no_spend():
     table = clv.summarize(ORDERS.drop(columns="amount"), amount=None)
-    assert "monetary_value" not in table.columns
+    assert not {"monetary_value", "first_value"} & set(table.columns)
     assert table["frequency"].tolist() == [2, 0, 0]
 
 
@@ -139,6 +140,71 @@ def test_units_grains_and_ends_that_cannot_be_used():
         clv.summarize(ORDERS, end="2023-12-31")
     with raises(ColumnError, match="no time"):
         clv.summarize(crm.events(ORDERS, time=None))
+
+
+# ── split ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_split_loses_nobody():
+    known, new = clv.split(ORDERS, calibration_end="2024-01-15", unit="D")
+    pd.testing.assert_frame_equal(known[clv.summarize(ORDERS).columns], clv.summarize(ORDERS, end="2024-01-15", unit="D"))
+    assert known["holdout_frequency"].tolist() == [1, 0]
+    assert known["holdout_monetary_value"].tolist() == [25.0, 0.0]
+    assert set(known["holdout_T"]) == {28.0}
+    assert (known.attrs["end"], new.attrs["end"]) == ("2024-01-15", "2024-02-12")
+    assert new.index.tolist() == ["cid"]
+    assert new.columns.tolist() == clv.summarize(ORDERS).columns.tolist()
+    # the report of a quiet holdout has no new customers, and says so by having no rows
+    assert len(clv.split(ORDERS, calibration_end="2024-01-15", end="2024-02-11").new) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 5)), min_size=1, max_size=30),
+    cut=st.integers(-1, 8),
+    length=st.integers(1, 3),
+)
+def test_split_by_the_slow_road(rows, cut, length):
+    start = pd.Timestamp("2024-01-01")
+    frame = pd.DataFrame(
+        {
+            "customer_id": [row[0] for row in rows],
+            "timestamp": [start + pd.Timedelta(days=row[1]) for row in rows],
+            "amount": [float(row[2]) for row in rows],
+        }
+    )
+    after, end = ((start + pd.Timedelta(days=d)).date() for d in (cut, cut + length))
+    plain = list(zip(frame["customer_id"], frame["timestamp"].dt.date, frame["amount"], strict=True))
+    before, whole, later = naive.summary(plain, after), naive.summary(plain, end), naive.holdout(plain, after, end)
+    if not before:
+        with raises(DataError, match="no purchase lies on or before"):
+            clv.split(frame, calibration_end=after, end=end)
+        return
+    known, new = clv.split(frame, calibration_end=after, end=end, unit="D")
+    assert set(known.index) == set(before)
+    assert set(new.index) == set(whole) - set(before)
+    for customer, row in known.iterrows():
+        expected = later.get(customer, (0, 0.0))
+        assert (row["holdout_frequency"], row["holdout_monetary_value"], row["holdout_T"]) == approx((*expected, length))
+
+
+def test_split_of_cdnow_has_the_purchases_of_the_literature(cdnow_sample):
+    known, new = clv.split(cdnow_sample, calibration_end="1997-09-30", end="1998-06-30")
+    assert (len(known), len(new), known["frequency"].sum(), known["holdout_frequency"].sum()) == (2357, 0, 2457, 1882)
+    by_frequency = known.groupby(known["frequency"].clip(upper=7))["holdout_frequency"].mean().tolist()
+    assert by_frequency == approx([0.2367, 0.6970, 1.3925, 1.5600, 2.5323, 2.9474, 3.8621, 6.3594], abs=6e-5)
+    assert set(known["holdout_T"]) == {39.0}
+
+
+def test_splits_that_cannot_be_made():
+    with raises(OptionError, match=r"leaves no day for the holdout, which ends with 2024-02-12"):
+        clv.split(ORDERS, calibration_end="2024-02-12")
+    with raises(OptionError, match="calibration_end="):
+        clv.split(ORDERS, calibration_end="soon")
+    with raises(DataError, match="no purchase lies on or before 2023-12-31"):
+        clv.split(ORDERS, calibration_end="2023-12-31")
+    known = clv.split(ORDERS.drop(columns="amount"), calibration_end="2024-01-15", amount=None).known
+    assert "holdout_monetary_value" not in known.columns
 
 
 # ── compress ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

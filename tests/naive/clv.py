@@ -122,23 +122,35 @@ def summary(purchases, end):
         dates = sorted(spent)
         repeat = [spent[date] for date in dates[1:]]
         mean = sum(repeat) / len(repeat) if repeat else 0.0
-        result[customer] = (len(repeat), (dates[-1] - dates[0]).days, (end - dates[0]).days, mean)
+        result[customer] = (len(repeat), (dates[-1] - dates[0]).days, (end - dates[0]).days, mean, spent[dates[0]])
     return result
 
 
-def simulate_bg_nbd(rng, r, alpha, a, b, T, early=False):
-    """Purchase histories of one customer per element of T, straight from the story of the model."""
+def holdout(purchases, after, end):
+    """Purchase days after one day up to another, and mean spend of such a day, per customer who has any."""
+    days = {}
+    for customer, date, amount in purchases:
+        if after < date <= end:
+            spent = days.setdefault(customer, {})
+            spent[date] = spent.get(date, 0.0) + amount
+    return {customer: (len(spent), sum(spent.values()) / len(spent)) for customer, spent in days.items()}
+
+
+def simulate_bg_nbd(rng, r, alpha, a, b, T, early=False, later=0.0):
+    """Purchase histories of one customer per element of T, straight from the story of the model, and purchases `later`."""
     rows = []
     for end in T:
         rate, leave = rng.gamma(r) / alpha, rng.beta(a, b)
-        x, last = 0, 0.0
+        x, last, now, after = 0, 0.0, 0.0, 0
         gone = early and rng.random() < leave
         while not gone:
-            now = last + rng.exponential(1 / rate) if rate > 0 else end + 1
+            now += rng.exponential(1 / rate) if rate > 0 else end + later + 1
+            if now > end + later:
+                break
             if now > end:
-                break
-            x, last = x + 1, now
-            if rng.random() < leave:
-                break
-        rows.append((x, last, end))
+                after += 1
+            else:
+                x, last = x + 1, now
+            gone = rng.random() < leave
+        rows.append((x, last, end, after) if later else (x, last, end))
     return rows

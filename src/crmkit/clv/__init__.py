@@ -3,19 +3,33 @@
 from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
 from crmkit.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
 from crmkit.clv.mbg_nbd import MbgNbd, fit_mbg_nbd
-from crmkit.clv.predict import expected_purchases, expected_spend, p_alive
-from crmkit.clv.summary import compress, summarize
+from crmkit.clv.predict import (
+    discounted_purchases,
+    expected_purchases,
+    expected_spend,
+    lifetime_value,
+    next_purchase,
+    p_alive,
+    purchase_distribution,
+)
+from crmkit.clv.summary import Split, compress, split, summarize
 
 __all__ = [
     "BgNbd",
     "GammaGamma",
     "MbgNbd",
+    "Split",
     "compress",
+    "discounted_purchases",
     "expected_purchases",
     "expected_spend",
     "fit_bg_nbd",
     "fit_gamma_gamma",
     "fit_mbg_nbd",
+    "lifetime_value",
+    "next_purchase",
     "p_alive",
+    "purchase_distribution",
+    "split",
     "summarize",
 ]

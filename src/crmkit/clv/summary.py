@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from crmkit import _events, _frame, _options, _threads
 from crmkit._kernels import clv_summary as _k
 from crmkit.clv._rows import Histories, read_histories, read_unit, read_weight
 from crmkit.clv._units import days_in, unit_name
-from crmkit.errors import DataError
+from crmkit.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from crmkit._events import ColumnNames
+    from crmkit._events import ColumnNames, EventLog
 
-__all__ = ["compress", "summarize"]
+__all__ = ["Split", "compress", "split", "summarize"]
 
 _CUSTOMERS = 1 << 16  # in one piece of work
 _NO_AMOUNTS = _frame.readonly(np.empty(0, np.float64))
@@ -43,8 +43,8 @@ def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None
     DataFrame
         One row per customer, in the order of the ids, indexed by id in pandas: ``frequency`` (purchase days after the first),
         ``recency`` (first purchase to last) and ``T`` (first purchase to `end`), exact fractions of `unit`;
-        ``monetary_value`` (mean over the repeat purchase days, 0 where there is none; absent without amounts), and the
-        constant ``unit``. In pandas ``attrs["end"]`` names the last day.
+        ``monetary_value`` (mean over the repeat purchase days, 0 where there is none) and ``first_value`` (of the first
+        purchase day), both absent without amounts; and the constant ``unit``. In pandas ``attrs["end"]`` names the last day.
 
     Raises
     ------
@@ -76,41 +76,129 @@ def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None
     ...     }
     ... )
     >>> clv.summarize(orders, end="2024-02-12")
-                 frequency  recency    T  monetary_value unit
+                 frequency  recency    T  monetary_value  first_value unit
     customer_id
-    ann                  2      5.0  6.0            20.0    W
-    bob                  0      0.0  5.0             0.0    W
+    ann                  2      5.0  6.0            20.0         20.0    W
+    bob                  0      0.0  5.0             0.0         35.0    W
     """
     name = unit_name(unit)
     _options.choice("grain", grain, ("D",))
     log = _events.as_log(log, **columns)
     log.require("time")
-    orders, clock = log.orders, log.clock
-    moment = int(log.lines.time.max()) if end is None else clock.moment(end, keyword="end")
-    last_day = moment // clock.ticks_per_day
+    last_day = _day(log, end, "end")
+    statistics = _statistics(log, last_day)
+    bought = np.flatnonzero(statistics["T"] >= 0)
+    if bought.size == 0:
+        msg = f"no purchase lies on or before {_date(log, last_day)}"
+        raise DataError(msg)
+    return _table(log, bought, statistics, name, last_day)
 
-    n = log.n_customers
+
+class Split(NamedTuple):
+    """A log cut in two in time: what was known, and what came of it.
+
+    Attributes
+    ----------
+    known : DataFrame
+        Customers who bought in the calibration period: its summary, and what they bought in the holdout.
+    new : DataFrame
+        Customers whose first purchase lies in the holdout: their summary at its end.
+    """
+
+    known: Any
+    new: Any
+
+
+def split(
+    log: Any, /, *, calibration_end: Any, end: Any = None, unit: Any = "W", grain: str = "D", **columns: Unpack[ColumnNames]
+) -> Split:
+    """Cut purchases in two in time, to fit on the first part and to check against the second.
+
+    Parameters
+    ----------
+    log : EventLog or DataFrame
+        Purchases; a frame takes the column keywords of `crmkit.events`, ``amount=None`` where there are no amounts.
+    calibration_end : date-like
+        Last day of the first part, included.
+    end : date-like, optional
+        Last day of the holdout, included; later purchases are not seen. Default: the day of the log's last event.
+    unit : {"D", "W", "Y"} or float, default "W"
+        Unit of the times, as in `summarize`.
+    grain : {"D"}, default "D"
+        Purchases of one calendar day are one purchase.
+    **columns
+        Column keywords of `crmkit.events`, where a frame is given.
+
+    Returns
+    -------
+    Split
+        ``known``: the table of ``summarize(log, end=calibration_end)``, with ``holdout_frequency`` (purchase days in the
+        holdout), ``holdout_monetary_value`` (mean over them, 0 where there is none; absent without amounts) and ``holdout_T``,
+        the length of the holdout in `unit`. ``new``: the customers whose first purchase lies in the holdout, as `summarize`
+        gives them at `end`; it may have no rows. Nobody is lost: the two together are those of ``summarize(log, end=end)``.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing, or the log has no times.
+    DataError
+        Nobody bought by `calibration_end`, or the events cannot be read (see `crmkit.events`).
+    OptionError
+        `unit`, `grain`, `calibration_end` or `end` is not usable, or the holdout has no day.
+
+    Notes
+    -----
+    Refunds are taken off wherever they were made: one in the holdout lowers the calibration order it belongs to. Where that must
+    not be known, give ``log.until(...)`` to `summarize`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from crmkit import clv
+    >>> orders = pd.DataFrame(
+    ...     {
+    ...         "customer_id": ["ann", "bob", "ann", "ann", "eve"],
+    ...         "timestamp": pd.to_datetime(["2024-01-01", "2024-01-08", "2024-01-15", "2024-02-05", "2024-02-09"]),
+    ...         "amount": [20.0, 35.0, 15.0, 25.0, 12.0],
+    ...     }
+    ... )
+    >>> known, new = clv.split(orders, calibration_end="2024-01-22", end="2024-02-12")
+    >>> known[["frequency", "T", "holdout_frequency", "holdout_T"]]
+                 frequency    T  holdout_frequency  holdout_T
+    customer_id
+    ann                  1  3.0                  1        3.0
+    bob                  0  2.0                  0        3.0
+    >>> new.index.tolist()
+    ['eve']
+    """
+    name = unit_name(unit)
+    _options.choice("grain", grain, ("D",))
+    log = _events.as_log(log, **columns)
+    log.require("time")
+    cut, last_day = _day(log, calibration_end, "calibration_end"), _day(log, end, "end")
+    if last_day <= cut:
+        msg = f"calibration_end={calibration_end!r} leaves no day for the holdout, which ends with {_date(log, last_day)}"
+        raise OptionError(msg)
+    before, whole = _statistics(log, cut), _statistics(log, last_day)
+    bought = np.flatnonzero(before["T"] >= 0)
+    if bought.size == 0:
+        msg = f"no purchase lies on or before {_date(log, cut)}"
+        raise DataError(msg)
+    orders, n = log.orders, log.n_customers
     amount = _NO_AMOUNTS if orders.amount is None else orders.amount
-    repeats, recency, age, spend = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+    days, spend = np.empty(n, np.int64), np.empty(n)
     _threads.run(
-        lambda piece: _k.summarize(
-            orders.start, orders.time, amount, clock.ticks_per_day, last_day, *piece, repeats, recency, age, spend
+        lambda piece: _k.count_later(
+            orders.start, orders.time, amount, log.clock.ticks_per_day, cut, last_day, *piece, days, spend
         ),
         _threads.chunks(n, _CUSTOMERS),
     )
-    bought = np.flatnonzero(age >= 0)
-    day = f"{clock.stamp(last_day * clock.ticks_per_day):%Y-%m-%d}"
-    if bought.size == 0:
-        msg = f"no purchase lies on or before {day}"
-        raise DataError(msg)
-    if bought.size < n:
-        repeats, recency, age, spend = repeats[bought], recency[bought], age[bought], spend[bought]
-    length = days_in(name)
-    statistics: dict[str, Any] = {"frequency": repeats, "recency": recency / length, "T": age / length}
+    later: dict[str, Any] = {"holdout_frequency": days[bought]}
     if orders.amount is not None:
-        statistics["monetary_value"] = spend
-    statistics["unit"] = _constant(name, bought.size)
-    return _frame.per_label(log.labels, bought, statistics, name=str(log.columns["customer"]), attrs={"end": day})
+        later["holdout_monetary_value"] = spend[bought]
+    later["holdout_T"] = np.full(bought.size, (last_day - cut) / days_in(name))
+    new = np.flatnonzero((before["T"] < 0) & (whole["T"] >= 0))
+    return Split(_table(log, bought, before, name, cut, later), _table(log, new, whole, name, last_day))
 
 
 def compress(summary: Any, /, *, weight: str | None = None) -> Any:
@@ -157,6 +245,43 @@ def compress(summary: Any, /, *, weight: str | None = None) -> Any:
     if unit is not None:
         columns["unit"] = _constant(unit, rows.T.size)
     return _frame.table(columns, kind=frame.kind)
+
+
+def _day(log: EventLog, moment: Any, keyword: str) -> int:
+    """Return the number of a calendar day of the log's wall clock; by default that of the last event."""
+    ticks = int(log.lines.time.max()) if moment is None else log.clock.moment(moment, keyword=keyword)
+    return ticks // log.clock.ticks_per_day
+
+
+def _date(log: EventLog, day: int) -> str:
+    return f"{log.clock.stamp(day * log.clock.ticks_per_day):%Y-%m-%d}"
+
+
+def _statistics(log: EventLog, last_day: int) -> dict[str, Any]:
+    """Compute the statistics of every customer in days; T is -1 where there is no purchase by `last_day`."""
+    orders, n = log.orders, log.n_customers
+    amount = _NO_AMOUNTS if orders.amount is None else orders.amount
+    repeats, recency, age = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    spend, first = np.empty(n), np.empty(n)
+    _threads.run(
+        lambda piece: _k.summarize(
+            orders.start, orders.time, amount, log.clock.ticks_per_day, last_day, *piece, repeats, recency, age, spend, first
+        ),
+        _threads.chunks(n, _CUSTOMERS),
+    )
+    found: dict[str, Any] = {"frequency": repeats, "recency": recency, "T": age}
+    if orders.amount is not None:
+        found |= {"monetary_value": spend, "first_value": first}
+    return found
+
+
+def _table(log: EventLog, rows: Any, statistics: dict[str, Any], unit: str, last_day: int, more: Any = None) -> Any:
+    if rows.size < log.n_customers:
+        statistics = {name: values[rows] for name, values in statistics.items()}
+    length = days_in(unit)
+    columns = {name: values / length if name in ("recency", "T") else values for name, values in statistics.items()}
+    columns |= {"unit": _constant(unit, rows.size), **(more or {})}
+    return _frame.per_label(log.labels, rows, columns, name=str(log.columns["customer"]), attrs={"end": _date(log, last_day)})
 
 
 def _constant(name: str, n: int) -> Any:
