@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmkit import churn, clv, datasets, dedupe, errors, feedback, intervals, plot, recommend, results, rfm
+    from crmkit import churn, clv, cohort, datasets, dedupe, errors, feedback, intervals, plot, recommend, results, rfm
     from crmkit._events import EventLog, events
     from crmkit._report import report
     from crmkit._warmup import warmup
@@ -19,6 +19,7 @@ _HOME: dict[str, str | None] = {
     "EventLog": "_events",
     "churn": None,
     "clv": None,
+    "cohort": None,
     "datasets": None,
     "dedupe": None,
     "errors": None,
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "churn",
     "clv",
+    "cohort",
     "datasets",
     "dedupe",
     "errors",
