@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import pandas as pd
 
 from crmkit.errors import ColumnError, DataError
 
-KINDS = {nw.Implementation.PANDAS: "pandas", nw.Implementation.POLARS: "polars", nw.Implementation.PYARROW: "pyarrow"}
+KINDS = ("pandas", "polars", "pyarrow")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -48,14 +47,16 @@ def read(data: Any) -> Frame:
         return data
     if isinstance(data, pd.DataFrame):
         return Frame(data, "pandas")
+    import narwhals.stable.v2 as nw
+
     frame = nw.from_native(data, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         msg = f"the frame is lazy ({type(data).__module__}.{type(data).__name__}); collect it first"
         raise DataError(msg)
-    if not isinstance(frame, nw.DataFrame) or frame.implementation not in KINDS:
+    if not isinstance(frame, nw.DataFrame) or frame.implementation.value not in KINDS:
         msg = f"expected a pandas, polars or pyarrow frame, got {type(data).__module__}.{type(data).__name__}"
         raise DataError(msg)
-    return Frame(frame.to_native(), KINDS[frame.implementation])
+    return Frame(frame.to_native(), str(frame.implementation.value))
 
 
 def as_pandas(column: Any, kind: str) -> Any:
