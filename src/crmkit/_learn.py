@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame
-from crmkit._frame._read import as_pandas, rows_are
+from crmkit._frame import as_pandas, rows_are
 from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
 
 __all__ = [

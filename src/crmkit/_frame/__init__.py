@@ -3,7 +3,7 @@
 from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
 from crmkit._frame._numbers import flags, numbers, readonly
 from crmkit._frame._out import Categories, Moments, is_frame, listed, per_label, rows_like, series_like, table
-from crmkit._frame._read import Frame, first_place, read
+from crmkit._frame._read import Frame, as_pandas, first_place, read, rows_are
 from crmkit._frame._text import Text, text
 from crmkit._frame._time import Clock, Times, times
 
@@ -17,6 +17,7 @@ __all__ = [
     "Moments",
     "Text",
     "Times",
+    "as_pandas",
     "encode",
     "first_place",
     "flags",
@@ -27,6 +28,7 @@ __all__ = [
     "per_label",
     "read",
     "readonly",
+    "rows_are",
     "rows_like",
     "series_like",
     "table",
