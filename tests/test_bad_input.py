@@ -145,6 +145,7 @@ CASES: dict[str, Case] = {
     "rfm.segment": Case(crm.rfm.segment, scores, numbers=("r", "f", "m"), optional=("rfm",)),
     "clv.summarize": Case(crm.clv.summarize, **LOG),
     "cohort.retention": Case(lambda f: crm.cohort.retention(f, measure="net_revenue"), **LOG),
+    "cohort.churn_rate": Case(crm.cohort.churn_rate, **LOG),
     "cohort.average": Case(
         crm.cohort.average,
         lambda: crm.cohort.retention(orders()),
@@ -245,6 +246,23 @@ CASES: dict[str, Case] = {
     "feedback.nps": Case(
         lambda f: crm.feedback.nps(f, by="segment"), survey, ids=("segment",), numbers=("score",), per_row=False
     ),
+    "feedback.csat": Case(
+        lambda f: crm.feedback.csat(f, by="segment", scale=(0, 10)),
+        survey,
+        ids=("segment",),
+        numbers=("score",),
+        per_row=False,
+    ),
+    "feedback.ces": Case(
+        lambda f: crm.feedback.ces(f, by="segment", scale=(0, 10), direction="ease"),
+        survey,
+        ids=("segment",),
+        numbers=("score",),
+        per_row=False,
+    ),
+    "feedback.top_box": Case(
+        lambda f: crm.feedback.top_box(f, scale=(0, 10), top=3), survey, numbers=("score",), optional=("segment",), per_row=False
+    ),
     "recommend.interactions": Case(
         crm.recommend.interactions,
         orders,
@@ -264,6 +282,7 @@ CASES: dict[str, Case] = {
 }
 # take no frame: objects of crmkit, arrays or plain values; their own tests feed them bad ones
 NO_FRAME = {
+    "feedback.effective_n",
     "cohort.triangle",
     "dedupe.jaro_winkler",
     "dedupe.levenshtein",

@@ -147,29 +147,30 @@ def count_runs(
     start: Integers,
     begins: Codes,
     ends: Codes,
+    group: Codes,
     first: int,
     last: int,
     new: Integers,
     resurrected: Integers,
     churned: Integers,
 ) -> None:
-    """Count, by period, customers `first` to `last` who came, came back, and were gone.
+    """Count, by group and period, customers `first` to `last` who came, came back, and were gone.
 
     Each event makes its customer active at the close of the periods from ``begins[i]`` to ``ends[i]``, none if the second
     is smaller; begins ascend. Who is active until the close of period q is gone in q + 1, if there is such a period.
     """
-    n_periods = churned.size
+    n_periods = churned.shape[1]
     for customer in range(first, last):
-        known, until = False, -1
+        known, until, g = False, -1, group[customer]
         for i in range(start[customer], start[customer + 1]):
             if ends[i] < begins[i]:
                 continue
             if not known:
-                new[begins[i]] += 1
+                new[g, begins[i]] += 1
                 known = True
             elif begins[i] > until + 1:
-                churned[until + 1] += 1
-                resurrected[begins[i]] += 1
+                churned[g, until + 1] += 1
+                resurrected[g, begins[i]] += 1
             until = max(until, ends[i])
         if known and until + 1 < n_periods:
-            churned[until + 1] += 1
+            churned[g, until + 1] += 1
