@@ -110,8 +110,7 @@ def clopper_pearson(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[
     (0.2527, 0.3676)
     """
     x, of = _counts.shares(successes, n)
-    tail = (1.0 - confidence_level(level)) / 2.0
-    return _counts.out(_beta_low(x, of - x + 1.0, tail, x == 0), 1.0 - _beta_low(of - x, x + 1.0, tail, x == of))
+    return _counts.out(*clopper_pearson_ends(x, of, (1.0 - confidence_level(level)) / 2.0))
 
 
 def jeffreys(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
@@ -154,9 +153,7 @@ def jeffreys(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[Any, An
     (0.0037, 0.1507)
     """
     x, of = _counts.shares(successes, n)
-    tail = (1.0 - confidence_level(level)) / 2.0
-    missed = of - x
-    return _counts.out(_beta_low(x + 0.5, missed + 0.5, tail, x == 0), 1.0 - _beta_low(missed + 0.5, x + 0.5, tail, missed == 0))
+    return _counts.out(*jeffreys_ends(x, of, (1.0 - confidence_level(level)) / 2.0))
 
 
 def agresti_coull(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
@@ -201,11 +198,10 @@ def agresti_coull(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[An
     (0.2552, 0.3662)
     """
     x, of = _counts.shares(successes, n)
-    z = critical_value(level)
-    more = of + z * z
-    share = (x + z * z / 2.0) / more
-    margin = z * np.sqrt(share * (1.0 - share) / more)
-    return _counts.out(np.maximum(share - margin, 0.0), np.minimum(share + margin, 1.0))
+    return _counts.out(*agresti_coull_ends(x, of, critical_value(level)))
+
+
+# ── for counts that need not be whole ────────────────────────────────────────────────────────────────────────────────────
 
 
 def wilson_ends(x: Floats, of: Floats, z: Any) -> tuple[Floats, Floats]:
@@ -216,6 +212,25 @@ def wilson_ends(x: Floats, of: Floats, z: Any) -> tuple[Floats, Floats]:
     missed = of - x
     high = 1.0 - missed * missed / of / (missed + z2 / 2.0 + spread)
     return np.asarray(low), np.asarray(high)
+
+
+def clopper_pearson_ends(x: Floats, of: Floats, tail: float) -> tuple[Floats, Floats]:
+    """Return the ends that leave `tail` out on either side whatever the share."""
+    return _beta_low(x, of - x + 1.0, tail, x == 0), 1.0 - _beta_low(of - x, x + 1.0, tail, x == of)
+
+
+def jeffreys_ends(x: Floats, of: Floats, tail: float) -> tuple[Floats, Floats]:
+    """Return quantiles of the posterior, 0 and 1 where there is no success or no failure."""
+    missed = of - x
+    return _beta_low(x + 0.5, missed + 0.5, tail, x == 0), 1.0 - _beta_low(missed + 0.5, x + 0.5, tail, missed == 0)
+
+
+def agresti_coull_ends(x: Floats, of: Floats, z: float) -> tuple[Floats, Floats]:
+    """Return the plain ends after the addition, cut off at 0 and 1."""
+    more = of + z * z
+    share = (x + z * z / 2.0) / more
+    margin = z * np.sqrt(share * (1.0 - share) / more)
+    return np.asarray(np.maximum(share - margin, 0.0)), np.asarray(np.minimum(share + margin, 1.0))
 
 
 def _corrected(x: Floats, of: Floats, z: float) -> Floats:
