@@ -191,6 +191,14 @@ CASES: dict[str, Case] = {
         per_row=False,
         exact=1e-6,
     ),
+    "clv.fit_pareto_nbd": Case(
+        lambda f: crm.clv.fit_pareto_nbd(f, penalty=0.01),
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        per_row=False,
+        exact=1e-6,
+    ),
     "clv.fit_gamma_gamma": Case(
         crm.clv.fit_gamma_gamma,
         summary,

@@ -103,6 +103,77 @@ def bg_nbd_purchases_by_quadrature(r, alpha, a, b, t, x, T):
         return mp.quad(lambda s: weight(s) * purchases(s), points) / mp.quad(weight, points)
 
 
+def pareto_nbd_parts(r, alpha, s, beta, x, t_x, T, digits=80):
+    """The two ways to the data, alive at T and gone before, without their common factor: two 2F1 and their difference."""
+    with mp.workdps(digits):
+        r, alpha, s, beta, x, t_x, T = exact(r, alpha, s, beta, x, t_x, T)
+        m = r + x
+        alive = (alpha + T) ** -m * (beta + T) ** -s
+        high, low, other = (alpha, beta, s + 1) if alpha >= beta else (beta, alpha, m)
+
+        def part(t):
+            return mp.hyp2f1(m + s, other, m + s + 1, (high - low) / (high + t)) * (high + t) ** -(m + s)
+
+        return alive, s / (m + s) * (part(t_x) - part(T))
+
+
+def pareto_nbd_log_likelihood(r, alpha, s, beta, x, t_x, T, digits=80):
+    with mp.workdps(digits):
+        both = mp.fsum(pareto_nbd_parts(r, alpha, s, beta, x, t_x, T, digits))
+        r, alpha, s, beta, x = exact(r, alpha, s, beta, x)
+        return mp.loggamma(r + x) - mp.loggamma(r) + r * mp.log(alpha) + s * mp.log(beta) + mp.log(both)
+
+
+def pareto_nbd_p_alive(r, alpha, s, beta, x, t_x, T, digits=80):
+    with mp.workdps(digits):
+        alive, gone = pareto_nbd_parts(r, alpha, s, beta, x, t_x, T, digits)
+        return alive / (alive + gone)
+
+
+# Of a customer alive at T: the rate is Gamma(m, A), the rate of leaving Gamma(s, B).
+
+
+def pareto_purchases(m, A, s, B, t, rate=0.0):
+    """Expected purchases by T + t, each worth e^(-rate u)."""
+    with mp.workdps(30):
+        m, A, s, B, rate = exact(m, A, s, B, rate)
+        if rate == 0:
+            t = mp.mpf(float(t))
+            return m / A * (B * mp.log1p(t / B) if s == 1 else (B - B**s * (B + t) ** (1 - s)) / (s - 1))
+        if t == float("inf"):
+            return m / A * B * mp.hyperu(1, 2 - s, rate * B)
+        return m / A * mp.quad(lambda u: mp.exp(-rate * u) * (1 + u / B) ** -s, mp.linspace(0, mp.mpf(float(t)), 9))
+
+
+def pareto_counts(n, m, A, s, B, t):
+    """P(0 ... n purchases in (T, T + t]) and of more: a mean over when the customer leaves."""
+    with mp.workdps(30):
+        m, A, s, B, t = exact(m, A, s, B, t)
+
+        def made(k, u):
+            return mp.rf(m, k) / mp.factorial(k) * (A / (A + u)) ** m * (u / (A + u)) ** k
+
+        def leaves(u):
+            return s / B * (1 + u / B) ** (-s - 1)
+
+        points = mp.linspace(0, t, 17)
+        chances = []
+        for k in range(n + 1):
+            gone = mp.quad(lambda u, k=k: leaves(u) * made(k, u), points)
+            chances.append((1 + t / B) ** -s * made(k, t) + gone)
+        return [*chances, 1 - mp.fsum(chances)]
+
+
+def pareto_again(m, A, s, B):
+    """P(a purchase comes before leaving)."""
+    with mp.workdps(40):
+        m, A, s, B = exact(m, A, s, B)
+        # in ln u: the integral may live on hundreds of powers of ten
+        end = 100 / (m + s) + 100
+        density = lambda y: mp.exp(y - (m + 1) * mp.log1p(mp.exp(y) / A) - s * mp.log1p(mp.exp(y) / B))  # noqa: E731
+        return m / A * mp.quad(density, mp.linspace(-100, end, 81))
+
+
 def gamma_gamma_log_likelihood(p, q, v, x, z):
     with mp.workdps(60):
         p, q, v, x, z = exact(p, q, v, x, z)
@@ -152,5 +223,23 @@ def simulate_bg_nbd(rng, r, alpha, a, b, T, early=False, later=0.0):
             else:
                 x, last = x + 1, now
             gone = rng.random() < leave
+        rows.append((x, last, end, after) if later else (x, last, end))
+    return rows
+
+
+def simulate_pareto_nbd(rng, r, alpha, s, beta, T, later=0.0):
+    """Purchase histories of one customer per element of T, straight from the story of the model, and purchases `later`."""
+    rows = []
+    for end in T:
+        rate, leaves = rng.gamma(r) / alpha, rng.exponential() * beta / rng.gamma(s)
+        x, last, now, after = 0, 0.0, 0.0, 0
+        while True:
+            now += rng.exponential(1 / rate) if rate > 0 else end + later + 1
+            if now > min(end + later, leaves):
+                break
+            if now > end:
+                after += 1
+            else:
+                x, last = x + 1, now
         rows.append((x, last, end, after) if later else (x, last, end))
     return rows

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._jit import kernel
+from crmkit._kernels.counts import negative_binomial
 from crmkit._kernels.quadrature import GAUSS_NODES as _GAUSS_NODES
 from crmkit._kernels.quadrature import GAUSS_WEIGHTS as _GAUSS_WEIGHTS
 from crmkit._kernels.special import (
@@ -389,39 +390,20 @@ def count_probabilities(
 ) -> None:
     """Write the chances of 0, 1, ... purchases in (T, T + t] for a customer alive at T, the last column: of more than that."""
     n = out.shape[1] - 2
-    chance, beyond = np.empty(n + 2), np.empty(n + 2)
+    made = np.empty(n + 2)
     for i in range(out.shape[0]):
-        m, tau, late = r + x[i], t[i] / (alpha + T[i]), b + (x[i] + early)
-        z, grown = tau / (1.0 + tau), m * math.log1p(tau)
-        # purchases if nobody left: NB(m, tau), in logs while the first terms are too small for the machine
-        size = -grown
-        for k in range(n + 2):
-            chance[k] = math.exp(size)
-            size += math.log((m + k) / (k + 1.0) * z) if z > 0.0 else -math.inf
-        # P(more than n) by summing on from n + 1 where the terms fall, else as what the others leave
-        beyond[n + 1] = 0.0
-        mode = (m - 1.0) * tau
-        if n + 1.0 > mode:
-            term, k = chance[n + 1], n + 1.0
-            while term > 1e-18 * beyond[n + 1]:
-                beyond[n + 1] += term
-                term *= (m + k) / (k + 1.0) * z
-                k += 1.0
-                if k > n + 1e7:
-                    break
-        else:
-            below = 0.0
-            for k in range(n + 1):
-                below += chance[k]
-            beyond[n + 1] = max(1.0 - below, 0.0)
-        for k in range(n, -1, -1):
-            beyond[k] = beyond[k + 1] + chance[k]
-        kept, rest = 1.0, beyond[n + 1]
-        out[i, 0] = chance[0]
-        for k in range(1, n + 1):
-            # the k-th purchase is the last one that is made
-            leaves = kept * (a / (a + late + (k - 1.0)))
-            kept *= (late + (k - 1.0)) / (a + late + (k - 1.0))
-            out[i, k] = kept * chance[k] + leaves * beyond[k]
+        late = b + (x[i] + early)
+        # purchases if nobody left
+        negative_binomial(r + x[i], t[i] / (alpha + T[i]), made)
         # more than n are made where more than n would be and none of the first n was the last
-        out[i, n + 1] = kept * rest
+        kept, beyond = 1.0, made[n + 1]
+        for k in range(n):
+            kept *= (late + k) / (a + late + k)
+        out[i, n + 1] = kept * beyond
+        for k in range(n, 0, -1):
+            beyond += made[k]
+            # all of k purchases are survived, or the k-th is the last one that is made
+            before = kept * ((a + late + (k - 1.0)) / (late + (k - 1.0)))
+            out[i, k] = kept * made[k] + before * (a / (a + late + (k - 1.0))) * beyond
+            kept = before
+        out[i, 0] = made[0]

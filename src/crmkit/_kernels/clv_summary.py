@@ -28,8 +28,7 @@ def summarize(
     spend: Floats,
     first_spend: Floats,
 ) -> None:
-    """Repeat purchase days, days from first to last purchase, days from first to `last_day`, mean spend of a repeat day, and
-    spend of the first day.
+    """Repeat purchase days; days from first to last purchase and to `last_day`; mean spend of a repeat day, of the first day.
 
     Orders after day `last_day` do not exist; a customer without an order by then gets age -1. Orders of one day of the wall
     clock are one purchase. `amount` may be empty: then spend is not written.

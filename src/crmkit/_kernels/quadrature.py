@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from crmkit._jit import kernel
 
-__all__ = ["GAUSS_NODES", "GAUSS_WEIGHTS", "power_integral"]
+__all__ = ["GAUSS_NODES", "GAUSS_WEIGHTS", "panel_width", "power_integral"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,4 +51,8 @@ def power_integral(rate: float, m: float, A: float, s: float, B: float, end: flo
             left = min(left, edge * (max(A, B) + w) / (m + s - 1.0))
         if left < 1e-17 * total:
             break
+        if w > 1e17 * max(A, B) and end == math.inf and rate == 0.0:
+            # a pure power from here on
+            last = math.exp(-m * math.log1p(w / A) - s * math.log1p(w / B))
+            return total + last * w / (m + s - 1.0)
     return total

@@ -3,6 +3,7 @@
 from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
 from crmkit.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
 from crmkit.clv.mbg_nbd import MbgNbd, fit_mbg_nbd
+from crmkit.clv.pareto_nbd import ParetoNbd, fit_pareto_nbd
 from crmkit.clv.predict import (
     discounted_purchases,
     expected_purchases,
@@ -18,6 +19,7 @@ __all__ = [
     "BgNbd",
     "GammaGamma",
     "MbgNbd",
+    "ParetoNbd",
     "Split",
     "compress",
     "discounted_purchases",
@@ -26,6 +28,7 @@ __all__ = [
     "fit_bg_nbd",
     "fit_gamma_gamma",
     "fit_mbg_nbd",
+    "fit_pareto_nbd",
     "lifetime_value",
     "next_purchase",
     "p_alive",
