@@ -142,6 +142,22 @@ CASES: dict[str, Case] = {
         optional=("customer_id",),
         per_row=False,
     ),
+    "rfm.profile": Case(
+        lambda f: crm.rfm.profile(["a"] * 30, f),
+        measures,
+        numbers=("recency_days", "frequency", "monetary"),
+        negative=("monetary",),
+        optional=("customer_id",),
+        per_row=False,
+    ),
+    "rfm.concentration": Case(crm.rfm.concentration, **LOG),
+    "rfm.cluster": Case(
+        lambda f: crm.rfm.cluster(f, k=3),
+        measures,
+        numbers=("recency_days", "frequency", "monetary"),
+        negative=("monetary",),
+        optional=("customer_id",),
+    ),
     "rfm.segment": Case(crm.rfm.segment, scores, numbers=("r", "f", "m"), optional=("rfm",)),
     "clv.summarize": Case(crm.clv.summarize, **LOG),
     "cohort.retention": Case(lambda f: crm.cohort.retention(f, measure="net_revenue"), **LOG),
@@ -271,6 +287,20 @@ CASES: dict[str, Case] = {
     "feedback.top_box": Case(
         lambda f: crm.feedback.top_box(f, scale=(0, 10), top=3), survey, numbers=("score",), optional=("segment",), per_row=False
     ),
+    "feedback.nps_difference": Case(
+        lambda f: crm.feedback.nps_difference(f, by="segment"),
+        survey,
+        ids=("segment",),
+        numbers=("score",),
+        per_row=False,
+    ),
+    "feedback.nps_homogeneity": Case(
+        lambda f: crm.feedback.nps_homogeneity(f, by="segment"),
+        survey,
+        ids=("segment",),
+        numbers=("score",),
+        per_row=False,
+    ),
     "recommend.interactions": Case(
         crm.recommend.interactions,
         orders,
@@ -290,7 +320,10 @@ CASES: dict[str, Case] = {
 }
 # take no frame: objects of crmkit, arrays or plain values; their own tests feed them bad ones
 NO_FRAME = {
+    "rfm.transitions",
     "feedback.effective_n",
+    "feedback.nps_power",
+    "feedback.nps_sample_size",
     "cohort.triangle",
     "dedupe.jaro_winkler",
     "dedupe.levenshtein",

@@ -14,10 +14,10 @@ MOST_STEPS = 240
 
 
 @kernel
-def tango_low(b: Floats, c: Floats, n: Floats, z: float, low: Floats) -> None:
+def tango_low(b: Floats, c: Floats, n: Floats, z: Floats, low: Floats) -> None:
     """Lower ends for (b - c)/n of paired counts, which need not be whole."""
     for i in range(b.size):
-        low[i] = _tango_low(b[i], c[i], n[i], z)
+        low[i] = _tango_low(b[i], c[i], n[i], z[i])
 
 
 @kernel

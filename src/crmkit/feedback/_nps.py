@@ -179,7 +179,7 @@ def nps(
     An answer counts 1, 0 or −1, so with shares :math:`p` and :math:`d` the score is :math:`p - d` with variance
     :math:`(p + d - (p - d)^2)/n`. That is the normal interval ("wald"): too narrow in small samples, of no width where all
     answer alike, and off the scale at times. "adjusted_wald" adds ¾ of a promoter, 1½ passives and ¾ of a detractor first:
-    over all populations it covers about 95 % from ten answers on. The score itself is that of the answers. "score" inverts the
+    over all populations it covers about 95 % from ten answers on. The score itself is that of the answers, so that after one or two answers it can lie outside. "score" inverts the
     score test of Tango, since promoters less detractors is a difference of paired shares; "t" is the t interval of the mean;
     "dirichlet" the Bayesian interval under a uniform prior; "bootstrap" resamples the counts, which is exact whatever their
     number.
@@ -400,6 +400,16 @@ def _weighted(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval)
     # the t interval has its own place for the degrees of freedom
     effective = found.n_effective if how.method == "t" else _design.shrunk(found, answers.design, how.level)
     return effective, found.df, shares
+
+
+def effective_counts(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval) -> tuple[Floats, Floats, Floats, Any]:
+    """Return promoters, detractors and answers of each group, as many as count; and the number to be shown."""
+    counts = count(z, answers.group, answers.n_groups)
+    if answers.design is None:
+        n = counts.sum(axis=1)
+        return counts[:, 2].astype(np.float64), counts[:, 0].astype(np.float64), n.astype(np.float64), n
+    effective, _, shares = _weighted(answers, z, how)
+    return shares[:, 2] * effective, shares[:, 0] * effective, effective, effective
 
 
 def hide(n: Codes, min_n: int) -> tuple[npt.NDArray[np.bool_], list[str]]:

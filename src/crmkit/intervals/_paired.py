@@ -190,13 +190,14 @@ def adjusted_moments(up: Floats, down: Floats, of: Floats, pseudo: tuple[float, 
     return centre, np.sqrt(variance / n)
 
 
-def tango_ends(up: Floats, down: Floats, of: Floats, z: float) -> tuple[Floats, Floats]:
-    """Return the ends of the score interval."""
+def tango_ends(up: Floats, down: Floats, of: Floats, z: float | Floats) -> tuple[Floats, Floats]:
+    """Return the ends of the score interval; `z` may differ from row to row."""
     shape = up.shape
-    b, c, n = (np.ascontiguousarray(a, dtype=np.float64).ravel() for a in (up, down, of))
+    critical = np.broadcast_to(np.asarray(z, dtype=np.float64), shape)
+    b, c, n, q = (np.ascontiguousarray(a, dtype=np.float64).ravel() for a in (up, down, of, critical))
     low, minus_high = np.empty(b.size), np.empty(b.size)
-    _k.tango_low(b, c, n, z, low)
-    _k.tango_low(c, b, n, z, minus_high)
+    _k.tango_low(b, c, n, q, low)
+    _k.tango_low(c, b, n, q, minus_high)
     return low.reshape(shape), -minus_high.reshape(shape)
 
 
