@@ -152,11 +152,12 @@ CASES: dict[str, Case] = {
     ),
     "rfm.concentration": Case(crm.rfm.concentration, **LOG),
     "rfm.cluster": Case(
-        lambda f: crm.rfm.cluster(f, k=3),
+        lambda f: crm.rfm.cluster(f, k=3).model,
         measures,
         numbers=("recency_days", "frequency", "monetary"),
         negative=("monetary",),
         optional=("customer_id",),
+        per_row=False,
     ),
     "rfm.segment": Case(crm.rfm.segment, scores, numbers=("r", "f", "m"), optional=("rfm",)),
     "clv.summarize": Case(crm.clv.summarize, **LOG),

@@ -43,3 +43,26 @@ def score(recency, frequency, monetary, *, bins, method):
         return list(zip(r, f, m, strict=True))
     below = {"quantile": below_by_quantiles, "r": below_by_rule_of_r, "rank": below_by_rank}[method]
     return [(bins - below(a, recency, bins), 1 + below(b, frequency, bins), 1 + below(c, monetary, bins)) for a, b, c in rows]
+
+
+def gini(amounts):
+    """Half the relative mean difference."""
+    n = len(amounts)
+    return sum(abs(a - b) for a in amounts for b in amounts) / (2 * n * sum(amounts))
+
+
+def top_share(amounts, top):
+    """Share of the largest `top` of the amounts, one of them in part."""
+    left, held = Fraction(top) * len(amounts), Fraction(0)
+    for amount in sorted(amounts, reverse=True):
+        held += min(left, 1) * amount
+        left -= min(left, 1)
+    return held / sum(amounts)
+
+
+def jackknife(statistic, amounts):
+    """Squared standard error from leaving out one at a time."""
+    n = len(amounts)
+    without = [statistic(amounts[:i] + amounts[i + 1 :]) for i in range(n)]
+    mean = sum(without) / n
+    return Fraction(n - 1, n) * sum((value - mean) ** 2 for value in without)

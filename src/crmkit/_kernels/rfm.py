@@ -78,3 +78,53 @@ def score(
         for j in range(n_cuts):
             below += m_cuts[row, column, j] < monetary[i] or (closed_left and m_cuts[row, column, j] == monetary[i])
         m[i] = below + 1
+
+
+@kernel
+def concentration(x: Floats, top: float, values: Floats, without: Floats) -> None:
+    """Gini coefficient of ascending `x`, and the share of the sum that its largest `top` part holds; without each one too.
+
+    `values` receives the two, `without` one row per left-out place with the two of all others. The sum must be positive,
+    and stay so without any one value.
+    """
+    n = x.size
+    total, weighted = 0.0, 0.0
+    for i in range(n):
+        total += x[i]
+        weighted += (2 * i + 1 - n) * x[i]
+    values[0] = weighted / (n * total)
+    values[1] = _top(x, top * n, n) / total
+
+    # the largest of the others: one cut for the places above it, one for those below
+    m = n - 1
+    whole = int(np.floor(top * m))
+    part = top * m - whole
+    highest = 0.0
+    for i in range(n - whole, n):
+        highest += x[i]
+    below = 0.0
+    for k in range(n):
+        below += x[k]
+        rest = total - x[k]
+        # dropping x[k] moves every larger amount one rank down
+        lower = weighted + rest - (2 * k + 1 - n) * x[k] - 2.0 * (total - below)
+        without[k, 0] = lower / (m * rest)
+        if k >= n - whole:
+            held = highest - x[k] + x[n - whole - 1] + part * (x[n - whole - 2] if n - whole - 2 >= 0 else 0.0)
+        elif k == n - whole - 1:
+            held = highest + part * (x[k - 1] if k > 0 else 0.0)
+        else:
+            held = highest + part * x[n - whole - 1]
+        without[k, 1] = held / rest
+
+
+@kernel
+def _top(x: Floats, count: float, n: int) -> float:
+    """Sum of the largest `count` of ascending `x`, the last of them in part."""
+    whole = int(np.floor(count))
+    held = 0.0
+    for i in range(n - whole, n):
+        held += x[i]
+    if whole < n:
+        held += (count - whole) * x[n - whole - 1]
+    return held
