@@ -53,6 +53,16 @@ def orders() -> pd.DataFrame:
     )
 
 
+def monthly() -> pd.DataFrame:
+    """Orders of several items each."""
+    frame = orders()
+    return frame.assign(timestamp=frame["timestamp"].dt.floor("60D"))
+
+
+def itemsets() -> pd.DataFrame:
+    return crm.basket.frequent_itemsets(monthly(), min_support=0.02)
+
+
 def quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CrmkitWarning)
@@ -61,6 +71,14 @@ def quietly(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 def summary() -> pd.DataFrame:
     return crm.clv.summarize(orders()).drop(columns="unit").reset_index()
+
+
+def opportunities() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    taken = rng.random((40, 8)) < np.minimum(rng.beta(2, 3, 40)[:, None], 0.9)
+    taken &= np.arange(8) < rng.integers(2, 9, 40)[:, None]
+    last = np.where(taken.any(axis=1), 8 - taken[:, ::-1].argmax(axis=1), 0)
+    return pd.DataFrame({"customer_id": range(40), "frequency": taken.sum(axis=1), "recency": last, "T": 8})
 
 
 def measures() -> pd.DataFrame:
@@ -208,6 +226,7 @@ CASES: dict[str, Case] = {
         per_row=False,
         exact=1e-6,
     ),
+    "clv.fit_bg_bb": Case(crm.clv.fit_bg_bb, opportunities, numbers=RFT, optional=("customer_id",), per_row=False, exact=1e-6),
     "clv.fit_pareto_nbd": Case(
         lambda f: crm.clv.fit_pareto_nbd(f, penalty=0.01),
         summary,
@@ -300,6 +319,21 @@ CASES: dict[str, Case] = {
         survey,
         ids=("segment",),
         numbers=("score",),
+        per_row=False,
+    ),
+    "basket.frequent_itemsets": Case(
+        lambda f: crm.basket.frequent_itemsets(f, min_support=0.02),
+        monthly,
+        ids=("customer_id", "item_id"),
+        times=("timestamp",),
+        numbers=("amount",),
+        per_row=False,
+    ),
+    "basket.rules": Case(
+        lambda f: crm.basket.rules(f, min_confidence=0.05, max_consequent=1),
+        itemsets,
+        numbers=("support", "count"),
+        optional=("closed", "maximal"),
         per_row=False,
     ),
     "recommend.interactions": Case(

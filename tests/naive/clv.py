@@ -174,6 +174,33 @@ def pareto_again(m, A, s, B):
         return m / A * mp.quad(density, mp.linspace(-100, end, 81))
 
 
+def bg_bb_ways(alpha, beta, gamma, delta, x, t_x, n):
+    """Chances of the ways to the data: gone before opportunity t_x + 1, ..., n; the last one: still there at n."""
+    with mp.workdps(50):
+        alpha, beta, gamma, delta = exact(alpha, beta, gamma, delta)
+        ways = []
+        for i in range(t_x, n + 1):
+            taken = mp.beta(alpha + x, beta + i - x) / mp.beta(alpha, beta)
+            ways.append(taken * mp.beta(gamma + (i < n), delta + i) / mp.beta(gamma, delta))
+        return ways
+
+
+def bg_bb_future(alpha, beta, gamma, delta, x, n, horizon):
+    """Of a customer alive at n: P(alive), expected purchases and P(0, 1, ... purchases) over the next opportunities."""
+    with mp.workdps(50):
+        alpha, beta, gamma, delta = exact(alpha, beta, gamma, delta)
+        a, b, late = alpha + x, beta + n - x, delta + n
+        alive = [mp.beta(gamma, late + k) / mp.beta(gamma, late) for k in range(horizon + 1)]
+        chances = []
+        for k in range(horizon + 1):
+            total = mp.mpf(0)
+            for j in range(k, horizon + 1):  # opportunities met
+                met = alive[j] if j == horizon else alive[j] - alive[j + 1]
+                total += met * mp.binomial(j, k) * mp.beta(a + k, b + j - k) / mp.beta(a, b)
+            chances.append(total)
+        return alive, a / (a + b) * mp.fsum(alive[1:]), chances
+
+
 def gamma_gamma_log_likelihood(p, q, v, x, z):
     with mp.workdps(60):
         p, q, v, x, z = exact(p, q, v, x, z)
@@ -242,4 +269,22 @@ def simulate_pareto_nbd(rng, r, alpha, s, beta, T, later=0.0):
             else:
                 x, last = x + 1, now
         rows.append((x, last, end, after) if later else (x, last, end))
+    return rows
+
+
+def simulate_bg_bb(rng, alpha, beta, gamma, delta, n, later=0):
+    """Opportunities taken by one customer per element of n, straight from the story of the model."""
+    rows = []
+    for end in n:
+        takes, leaves = rng.beta(alpha, beta), rng.beta(gamma, delta)
+        x, last, after = 0, 0, 0
+        for k in range(1, end + later + 1):
+            if rng.random() < leaves:
+                break
+            if rng.random() < takes:
+                if k > end:
+                    after += 1
+                else:
+                    x, last = x + 1, k
+        rows.append((x, last, end, after))
     return rows

@@ -1,5 +1,6 @@
 """Customer lifetime value: how often customers will buy, whether they are still there, and what they will spend."""
 
+from crmkit.clv.bg_bb import BgBb, fit_bg_bb
 from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
 from crmkit.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
 from crmkit.clv.mbg_nbd import MbgNbd, fit_mbg_nbd
@@ -16,6 +17,7 @@ from crmkit.clv.predict import (
 from crmkit.clv.summary import Split, compress, split, summarize
 
 __all__ = [
+    "BgBb",
     "BgNbd",
     "GammaGamma",
     "MbgNbd",
@@ -25,6 +27,7 @@ __all__ = [
     "discounted_purchases",
     "expected_purchases",
     "expected_spend",
+    "fit_bg_bb",
     "fit_bg_nbd",
     "fit_gamma_gamma",
     "fit_mbg_nbd",

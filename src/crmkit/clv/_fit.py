@@ -38,11 +38,14 @@ def fit_purchases(
     likelihood: Likelihood,
     starts: Callable[[Histories, float], list[Floats]],
     named: Callable[[Floats], list[str]],
+    check: Callable[[Floats, Floats, Floats], None] | None = None,
 ) -> Kind:
     """Fit `kind` to a customer table; `named` says in words which ridges and boundaries a flat optimum lies on."""
     strength = _options.number("penalty", penalty, low=0.0)
     frame = _frame.read(summary)
     x, t_x, T = read_histories(frame)
+    if check is not None:
+        check(x, t_x, T)
     found = read_unit(frame, unit)
     if x.size == 0:
         msg = "the table has no rows: nothing to fit"
@@ -56,7 +59,7 @@ def fit_purchases(
         raise FitError(msg)
     n = float(rows.weight.sum())
     # time is measured in mean T while searching, so that the unit changes rates and nothing else
-    scale = float(rows.weight @ rows.T) / n
+    scale = float(rows.weight @ rows.T) / n if kind.TIMES else 1.0
     rows = dataclasses.replace(rows, t_x=rows.t_x / scale, T=rows.T / scale)
     size = len(kind.PARAMETERS)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crmkit._kernels import bg_nbd as _k
 from crmkit.clv._fit import FAR, fit_purchases, gamma_moments, share_gone
-from crmkit.clv._purchase import PurchaseModel
+from crmkit.clv._purchase import PoissonModel
 from crmkit.clv._rows import Histories
 
 __all__ = ["Geometric", "fit_geometric"]
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Geometric(PurchaseModel):
+class Geometric(PoissonModel):
     """A model whose customers leave after a purchase with a probability that is Beta(a, b) over customers."""
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
@@ -27,8 +27,6 @@ class Geometric(PurchaseModel):
     # how often a customer may have left before the first repeat purchase
     EARLY: ClassVar[float] = 0.0
 
-    r: float
-    alpha: float
     a: float
     b: float
 

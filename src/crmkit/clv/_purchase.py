@@ -17,7 +17,7 @@ from crmkit.clv._rows import as_float_arrays, check_histories
 from crmkit.errors import FitError, OptionError
 from crmkit.results import Model
 
-__all__ = ["PurchaseModel"]
+__all__ = ["PoissonModel", "PurchaseModel"]
 
 Floats = npt.NDArray[np.float64]
 Kernel = Callable[[Floats, Floats, Floats, Floats], None]
@@ -37,7 +37,6 @@ class PurchaseModel(Model):
         "p_alive",
         "expected_purchases",
         "purchase_distribution",
-        "next_purchase",
         "discounted_purchases",
     )
     # parameters that are lengths of time
@@ -160,50 +159,6 @@ class PurchaseModel(Model):
         out[:, 0] += 1.0 - alive
         return out[0] if single else out.reshape((*shape, n + 2))
 
-    def next_purchase(self, quantile: Any, x: Any = None, t_x: Any = None, T: Any = None) -> Any:
-        r"""Give the time after T by which a customer who stays makes the next purchase with a given probability.
-
-        Parameters
-        ----------
-        quantile : float or array
-            Probability, from 0 to below 1; 0.5 is the median.
-        x, t_x, T : number or array, optional
-            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
-
-        Returns
-        -------
-        float or ndarray
-            Time after T, in `unit`.
-
-        Notes
-        -----
-        Gaps between purchases of a customer who stays are Lomax with shape r + x and scale alpha + T: the quantile is
-        :math:`(\alpha + T)((1-q)^{-1/(r+x)} - 1)`.
-        """
-        single, shape, (level, x, t_x, T) = self._read(quantile, x, t_x, T)
-        if (level >= 1.0).any():
-            msg = "a quantile is a probability from 0 to below 1"
-            raise OptionError(msg)
-        with np.errstate(over="ignore"):
-            out = (self._scale() + T) * np.expm1(-np.log1p(-level) / (self._shape() + x))
-        return self._shaped(out, single, shape)
-
-    def p_again(self, x: Any = None, t_x: Any = None, T: Any = None) -> Any:
-        """Give the probability that the customer buys at least once more, however much later.
-
-        Parameters
-        ----------
-        x, t_x, T : number or array, optional
-            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
-
-        Returns
-        -------
-        float or ndarray
-            Between 0 and 1: still there at T, and not leaving before the next purchase.
-        """
-        single, shape, (_, *history) = self._read(0.0, x, t_x, T)
-        return self._shaped(self._alive(*history) * self._again(history[0], history[2]), single, shape)
-
     # what a model supplies: checked flat arrays in, one number per row out, for customers alive at T
 
     def _alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
@@ -220,18 +175,6 @@ class PurchaseModel(Model):
 
     def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
         raise NotImplementedError
-
-    def _again(self, x: Floats, T: Floats) -> Floats:  # noqa: ARG002
-        # unless a model says otherwise, customers leave at a purchase, never before it
-        return np.ones(x.size)
-
-    def _shape(self) -> float:
-        """Return the shape of the gamma distribution of purchase rates."""
-        return float(getattr(self, "r"))  # noqa: B009
-
-    def _scale(self) -> float:
-        """Return its rate, a length of time."""
-        return float(getattr(self, "alpha"))  # noqa: B009
 
     # how it is asked
 
@@ -285,3 +228,63 @@ class PurchaseModel(Model):
             msg = f"the answer is beyond the numbers of the machine at these parameters ({self.diagnosis})"
             raise FitError(msg)
         return float(out[0]) if single else out.reshape(shape)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PoissonModel(PurchaseModel):
+    """A model whose customers, while they stay, buy at times of a Poisson process, with rates Gamma(r, alpha) over customers."""
+
+    CAPABILITIES: ClassVar[tuple[str, ...]] = (*PurchaseModel.CAPABILITIES, "next_purchase")
+
+    r: float
+    alpha: float
+
+    def next_purchase(self, quantile: Any, x: Any = None, t_x: Any = None, T: Any = None) -> Any:
+        r"""Give the time after T by which a customer who stays makes the next purchase with a given probability.
+
+        Parameters
+        ----------
+        quantile : float or array
+            Probability, from 0 to below 1; 0.5 is the median.
+        x, t_x, T : number or array, optional
+            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
+
+        Returns
+        -------
+        float or ndarray
+            Time after T, in `unit`.
+
+        Notes
+        -----
+        Gaps between purchases of a customer who stays are Lomax with shape r + x and scale alpha + T: the quantile is
+        :math:`(\alpha + T)((1-q)^{-1/(r+x)} - 1)`.
+        """
+        single, shape, (level, x, t_x, T) = self._read(quantile, x, t_x, T)
+        if (level >= 1.0).any():
+            msg = "a quantile is a probability from 0 to below 1"
+            raise OptionError(msg)
+        with np.errstate(over="ignore"):
+            out = (self.alpha + T) * np.expm1(-np.log1p(-level) / (self.r + x))
+        return self._shaped(out, single, shape)
+
+    def p_again(self, x: Any = None, t_x: Any = None, T: Any = None) -> Any:
+        """Give the probability that the customer buys at least once more, however much later.
+
+        Parameters
+        ----------
+        x, t_x, T : number or array, optional
+            The history, as in `p_alive`. Without them: a customer who has just made the first purchase.
+
+        Returns
+        -------
+        float or ndarray
+            Between 0 and 1: still there at T, and not leaving before the next purchase.
+        """
+        single, shape, (_, *history) = self._read(0.0, x, t_x, T)
+        return self._shaped(self._alive(*history) * self._again(history[0], history[2]), single, shape)
+
+    # unless a model says otherwise, customers leave at a purchase, never before it
+
+    def _again(self, x: Floats, T: Floats) -> Floats:  # noqa: ARG002
+        """P(the next purchase is made before leaving), of a customer alive at T."""
+        return np.ones(x.size)

@@ -13,7 +13,7 @@ from crmkit._kernels import histories as _k
 from crmkit.clv._units import unit_name
 from crmkit.errors import DataError, OptionError
 
-__all__ = ["Histories", "as_float_arrays", "check_histories", "read_histories", "read_unit", "read_weight"]
+__all__ = ["Histories", "as_float_arrays", "check_histories", "read_histories", "read_unit", "read_weight", "refuse"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -59,16 +59,16 @@ def check_histories(x: Floats, t_x: Floats, T: Floats) -> None:
     if _k.are_possible(x, t_x, T):
         return
     for name, values in zip(COLUMNS, (x, t_x, T), strict=True):
-        _refuse(~((values >= 0.0) & (values < np.inf)), f"{name!r} is negative or not finite", "correct or drop them", values)
-    _refuse(x != np.floor(x), "'frequency' is not whole", "it counts repeat purchases, not a rate", x)
-    _refuse(t_x > T, "'recency' exceeds 'T'", "both are measured from the first purchase, in one unit", t_x, T)
-    _refuse(
+        refuse(~((values >= 0.0) & (values < np.inf)), f"{name!r} is negative or not finite", "correct or drop them", values)
+    refuse(x != np.floor(x), "'frequency' is not whole", "it counts repeat purchases, not a rate", x)
+    refuse(t_x > T, "'recency' exceeds 'T'", "both are measured from the first purchase, in one unit", t_x, T)
+    refuse(
         (x > 0.0) & (t_x == 0.0),
         "'recency' is 0 although there are repeat purchases",
         "recency is the time from the first purchase to the last, not from the last to the end; merge purchases of one day",
         x,
     )
-    _refuse(
+    refuse(
         (x == 0.0) & (t_x > 0.0),
         "'recency' is above 0 although there is no repeat purchase",
         "recency is the time from the first purchase to the last, 0 for a single purchase; frequency counts repeats only",
@@ -117,7 +117,8 @@ def as_float_arrays(*values: Any) -> tuple[bool, tuple[int, ...], list[Floats]]:
     return shape == (), shape, [_frame.readonly(np.ascontiguousarray(array).reshape(-1)) for array in arrays]
 
 
-def _refuse(bad: npt.NDArray[np.bool_], what: str, cure: str, *shown: Floats) -> None:
+def refuse(bad: npt.NDArray[np.bool_], what: str, cure: str, *shown: Floats) -> None:
+    """Raise a DataError that says how many rows are bad, where the first is, its values, and what to do."""
     if bad.any():
         count, row = int(bad.sum()), int(bad.argmax())
         numbers = " > ".join(f"{values[row]:g}" for values in shown)
