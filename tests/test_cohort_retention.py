@@ -100,6 +100,10 @@ def test_the_table_is_that_of_the_definition(rows, period, seen, method):
     expected = naive.retention(known, period=period, as_of=as_of, method=method, brackets=brackets)
     table = crm.cohort.retention(frame(rows), period=period, as_of=as_of, method=method, brackets=brackets)
     assert counts(table) == expected
+    # rows that need no sorting are counted as they are, a log as it is sorted
+    log = crm.events(frame(rows))
+    of_log = crm.cohort.retention(log, period=period, as_of=as_of, method=method, brackets=brackets)
+    pd.testing.assert_frame_equal(of_log, table)
     low, high = crm.intervals.wilson(table["active"].to_numpy(), table["n"].to_numpy())
     np.testing.assert_array_equal(table["ci_low"], low)
     np.testing.assert_array_equal(table["ci_high"], high)
@@ -116,6 +120,12 @@ def test_who_is_followed_from_another_day_counts_with_purchases_or_without(rows,
     for given_as in (dates, dates.to_dict(), pl.DataFrame({"id": list(since), "day": list(since.values())})):
         table = crm.cohort.retention(frame(rows), period=period, since=given_as, as_of=as_of)
         assert counts(table) == expected
+    for method in ("classic", "unbounded"):
+        of_rows, of_log = (
+            crm.cohort.retention(given, period=period, since=dates, as_of=as_of, method=method)
+            for given in (frame(rows), crm.events(frame(rows)))
+        )
+        pd.testing.assert_frame_equal(of_rows, of_log)
 
 
 histories_with_amounts = st.lists(st.tuples(st.integers(0, 6), days, st.integers(0, 50)), min_size=1, max_size=30)
@@ -174,7 +184,7 @@ def test_attributes_as_cohorts_pool_what_is_mature(rows, period, measure):
 def test_the_order_of_rows_and_the_number_of_threads_do_not_matter(monkeypatch):
     rng = np.random.default_rng(4)
     rows = [(int(c), DAY0 + dt.timedelta(days=int(d)), int(a)) for c, d, a in rng.integers(0, [40, 200, 90], (400, 3))]
-    monkeypatch.setattr("crmkit.cohort._retention.CUSTOMERS", 7)
+    monkeypatch.setattr("crmkit.cohort._activity.CUSTOMERS", 7)
     tables = []
     for threads in ("1", "3"):
         monkeypatch.setenv("CRMKIT_NUM_THREADS", threads)
@@ -217,8 +227,8 @@ def test_a_clock_that_shows_yesterday_again_loses_nobody():
     times = pd.to_datetime(["2001-10-28 02:30:30", "2001-10-28 02:40:00"], utc=True).tz_convert("America/St_Johns")
     assert list(times.day) == [28, 27]
     orders = pd.DataFrame({"customer_id": [1, 1], "timestamp": times, "amount": [1.0, 2.0]})
-    for options in ({}, {"measure": "cumulative_revenue"}):
-        table = quietly(crm.cohort.retention, orders, period="D", as_of="2001-10-28", **options)
+    for data, options in ((orders, {}), (crm.events(orders), {}), (orders, {"measure": "cumulative_revenue"})):
+        table = quietly(crm.cohort.retention, data, period="D", as_of="2001-10-28", **options)
         assert [str(day.date()) for day in table["cohort"]] == ["2001-10-27"] * 2
         assert table["active"].tolist() == [1, 1]
     assert table["value"].tolist() == [2.0, 3.0]

@@ -13,17 +13,6 @@ Floats = npt.NDArray[np.float64]
 
 
 @kernel
-def first_times(start: Integers, time: Integers, nothing: int, first: Integers) -> None:
-    """The earliest time of each customer, `nothing` for one without any; times need not ascend."""
-    for customer in range(first.size):
-        earliest = nothing
-        for i in range(start[customer], start[customer + 1]):
-            if i == start[customer] or time[i] < earliest:
-                earliest = time[i]
-        first[customer] = earliest
-
-
-@kernel
 def count_active(
     start: Integers,
     time: Integers,
@@ -174,3 +163,74 @@ def count_runs(
             until = max(until, ends[i])
         if known and until + 1 < n_periods:
             churned[g, until + 1] += 1
+
+
+@kernel
+def days_of(time: Integers, ticks_per_day: int, first: int, last: int, day: Codes) -> None:
+    """Days since 1970 of the times from `first` to `last`."""
+    for i in range(first, last):
+        day[i] = time[i] // ticks_per_day
+
+
+@kernel
+def first_days(code: Codes, day: Codes, last_day: int, first: Codes) -> None:
+    """Lower each customer's `first` to the earliest of their days that is not after `last_day`; rows in any order."""
+    for i in range(code.size):
+        if day[i] <= last_day and day[i] < first[code[i]]:
+            first[code[i]] = day[i]
+
+
+@kernel
+def mark_periods(
+    code: Codes,
+    day: Codes,
+    last_day: int,
+    period_of_day: Codes,
+    first_day: int,
+    first: int,
+    last: int,
+    marks: npt.NDArray[np.uint64],
+) -> None:
+    """Set, for the rows from `first` to `last`, the bit of the period in the words of the customer; rows in any order.
+
+    What comes before the first period, or after the last day that is known, has no period.
+    """
+    for i in range(first, last):
+        if first_day <= day[i] <= last_day:
+            period = np.int64(period_of_day[day[i] - first_day])
+            marks[code[i], period >> 6] |= np.uint64(1) << np.uint64(period & 63)
+
+
+@kernel
+def count_marked(
+    marks: npt.NDArray[np.uint64],
+    customer: Integers,
+    origin: Integers,
+    row: Integers,
+    slot_of_age: Codes,
+    last_only: bool,
+    first: int,
+    last: int,
+    active: Integers,
+) -> None:
+    """Count members `first` to `last` as `count_active` does, or as `count_last_active` does, from the periods marked."""
+    n_periods, zero = slot_of_age.size, np.uint64(0)
+    for member in range(first, last):
+        who = customer[member]
+        if who < 0:
+            continue
+        done, period = -1, origin[member]
+        while period < n_periods:
+            left = marks[who, period >> 6] >> np.uint64(period & 63)
+            if left == zero:
+                period = ((period >> 6) + 1) << 6
+                continue
+            if left & np.uint64(1) != zero:
+                slot = slot_of_age[period - origin[member]]
+                if slot > done:
+                    done = slot
+                    if not last_only:
+                        active[row[member], slot] += 1
+            period += 1
+        if last_only and done >= 0:
+            active[row[member], done] += 1

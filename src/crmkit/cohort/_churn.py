@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from crmkit import _events, _frame, _options, _threads, intervals
 from crmkit._kernels import cohort as _k
-from crmkit.cohort._people import in_wall_order, read_attribute
+from crmkit.cohort._activity import in_wall_order
+from crmkit.cohort._people import read_attribute
 from crmkit.cohort._periods import PERIODS, Calendar, known_until
 from crmkit.errors import DataError, DataWarning, OptionError
 from crmkit.results import confidence_level
@@ -197,11 +198,11 @@ def _of_purchases(data: Any, period: str, inactivity: Any, as_of: Any, columns: 
     log = _events.as_log(data, **columns)
     log.require("time")
     log, last_day = known_until(log, as_of)
-    events = in_wall_order(log, "purchases", amounts=False)
-    if events.time.size == 0:
+    start, time, _ = in_wall_order(log, "purchases", amounts=False)
+    if time.size == 0:
         msg = f"nobody bought anything by {log.clock.date(last_day)}"
         raise DataError(msg)
-    day = events.time // log.clock.ticks_per_day
+    day = time // log.clock.ticks_per_day
     calendar = Calendar.spanning(period, int(day.min()), last_day)
     begins_of_day = ends_of_day = calendar.of_day
     if inactivity is not None:
@@ -217,7 +218,7 @@ def _of_purchases(data: Any, period: str, inactivity: Any, as_of: Any, columns: 
     return _Runs(
         log.labels,
         calendar,
-        events.start,
+        start,
         _frame.readonly(begins_of_day[place]),
         _frame.readonly(ends_of_day[place]),
     )

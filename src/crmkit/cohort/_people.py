@@ -1,33 +1,20 @@
-"""Whom to follow, from when on, and in which group."""
+"""One value per customer: the date from which they are followed, or the group they are in."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame
-from crmkit._kernels import cohort as _k
 from crmkit.errors import DataError, OptionError
 
-if TYPE_CHECKING:
-    from crmkit._events import EventLog
-
-__all__ = ["Attribute", "Events", "in_wall_order", "read_attribute", "start_days"]
+__all__ = ["Attribute", "read_attribute"]
 
 Integers = npt.NDArray[np.int64]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Events:
-    """What counts as activity: times of the wall clock, ascending per customer, and amounts where they are asked for."""
-
-    start: Integers
-    time: Integers
-    amount: npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -96,31 +83,3 @@ def read_attribute(given: Any, keyword: str) -> Attribute:
         msg = f"{keyword}: {again:,} customers are there more than once; give each one value"
         raise DataError(msg)
     return Attribute(keyword, frame, ids)
-
-
-def in_wall_order(log: EventLog, activity: str, *, amounts: bool) -> Events:
-    """Return purchases, or all events, in the order of the wall clock where that differs from the order of time by a day."""
-    source = log.orders if activity == "purchases" else log.lines
-    start, time = source.start, source.time
-    amount = source.amount if amounts and source.amount is not None else _frame.readonly(np.empty(0, np.float64))
-    if time is not source.instant and time.size:
-        # clocks that go back across midnight show yesterday once more
-        back = np.flatnonzero(time[1:] < time[:-1])
-        inside = np.ones(time.size + 1, np.bool_)
-        inside[start] = False
-        day = log.clock.ticks_per_day
-        back = back[inside[back + 1]]
-        if (time[back + 1] // day != time[back] // day).any():
-            order = np.lexsort((time, np.repeat(np.arange(start.size - 1), np.diff(start))))
-            time = _frame.readonly(time[order])
-            amount = _frame.readonly(amount[order]) if amount.size else amount
-    return Events(start, time, amount)
-
-
-def start_days(events: Events, ticks_per_day: int) -> tuple[Integers, Integers]:
-    """Return the customers who did something, and the day of the first thing each did."""
-    nothing = np.iinfo(np.int64).max
-    first = np.empty(events.start.size - 1, np.int64)
-    _k.first_times(events.start, events.time, nothing, first)
-    who = np.flatnonzero(first != nothing)
-    return who, first[who] // ticks_per_day

@@ -14,7 +14,7 @@ from crmkit.errors import DataError, LimitError
 if TYPE_CHECKING:
     from crmkit._events import EventLog
 
-__all__ = ["PERIODS", "Calendar", "known_until"]
+__all__ = ["PERIODS", "Calendar", "known_until", "last_known_day"]
 
 Days = npt.NDArray[np.int64]
 
@@ -86,14 +86,20 @@ class Calendar:
         return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) // MONTHS[self.period]
 
 
+def last_known_day(clock: _frame.Clock, as_of: Any, earliest: int, latest: int) -> int:
+    """Return the day of `as_of`, by default that of the last event; `earliest` and `latest` are days of events."""
+    if as_of is None:
+        return latest
+    day = clock.moment(as_of, keyword="as_of") // clock.ticks_per_day
+    if day < earliest:
+        msg = f"as_of={clock.date(day)} lies before the first event, which is on {clock.date(earliest)}"
+        raise DataError(msg)
+    return day
+
+
 def known_until(log: EventLog, as_of: Any) -> tuple[EventLog, int]:
     """Return the log as it was known at the end of day `as_of`, and that day; the default is the day of the last event."""
     per_day = log.clock.ticks_per_day
-    last_event = int(log.lines.time.max()) // per_day
-    if as_of is None:
-        return log, last_event
-    day = log.clock.moment(as_of, keyword="as_of") // per_day
-    if day < int(log.lines.time.min()) // per_day:
-        msg = f"as_of={log.clock.date(day)} lies before the first event; the log runs from {log.span.start} to {log.span.end}"
-        raise DataError(msg)
-    return (log.until(log.clock.date(day + 1)) if day < last_event else log), day
+    earliest, latest = int(log.lines.time.min()) // per_day, int(log.lines.time.max()) // per_day
+    day = last_known_day(log.clock, as_of, earliest, latest)
+    return (log.until(log.clock.date(day + 1)) if day < latest else log), day

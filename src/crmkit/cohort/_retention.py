@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _events, _frame, _options, _threads
+from crmkit import _frame, _options, _threads
 from crmkit._kernels import cohort as _k
+from crmkit.cohort._activity import CUSTOMERS, Activity, Grid, LogActivity, activity_of, added
 from crmkit.cohort._cells import Cells, pooled, written
-from crmkit.cohort._people import Events, in_wall_order, read_attribute, start_days
-from crmkit.cohort._periods import Calendar, known_until
+from crmkit.cohort._people import read_attribute
+from crmkit.cohort._periods import Calendar
 from crmkit.errors import DataError, DataWarning, LimitError, OptionError
 from crmkit.results import confidence_level
 
 if TYPE_CHECKING:
-    from crmkit._events import ColumnNames, EventLog
+    from crmkit._events import ColumnNames
 
 __all__ = ["retention"]
 
@@ -30,7 +31,6 @@ METHODS = ("classic", "unbounded", "bracket")
 ACTIVITIES = ("purchases", "events")
 MEASURES = ("customers", "net_revenue", "gross_revenue", "cumulative_revenue")
 MODES = {"net_revenue": 0, "gross_revenue": 1, "cumulative_revenue": 2}
-CUSTOMERS = 1 << 16  # in one piece of work
 MOST_CELLS = 20_000_000
 
 
@@ -159,17 +159,16 @@ def retention(
     if money and (method != "classic" or activity != "purchases"):
         msg = f"measure={measure!r} is that of purchases in each period: it takes no other method and no other activity"
         raise OptionError(msg)
-    log = _events.as_log(log, **columns)
-    log.require("time", *(["amount"] if money else []))
-    log, last_day = known_until(log, as_of)
-    events = in_wall_order(log, activity, amounts=money)
-    people = _people(log, events, since, cohort, by, last_day)
-    calendar = Calendar.spanning(period, int(people.day.min()), last_day)
-    cells = _cells(log, events, people, calendar, method, spans, measure)
+    done = activity_of(log, activity, as_of, columns, amounts=money)
+    people = _people(done, since, cohort, by)
+    calendar = Calendar.spanning(period, int(people.day.min()), done.last_day)
+    cells = _cells(done, people, calendar, method, spans, measure)
     if cohort is not None:
         cells = pooled(cells.where(cells.mature))
         if cells.n.size == 0:
-            msg = f"no period of any customer is over on {log.clock.date(last_day)}; give a later as_of, or a shorter period"
+            msg = (
+                f"no period of any customer is over on {done.clock.date(done.last_day)}; give a later as_of, or a shorter period"
+            )
             raise DataError(msg)
     names: dict[str, Any] = {}
     if people.by is not None:
@@ -178,7 +177,7 @@ def retention(
         names["cohort"] = _frame.Labelled(people.cohort, cells.group // people.n_by)
     else:
         names["cohort"] = calendar.labels(cells.cohort)
-    table, holes = written(cells, names, level=level, measure=measure, kind=log.labels.kind)
+    table, holes = written(cells, names, level=level, measure=measure, kind=done.labels.kind)
     if holes:
         warnings.warn(
             f"{holes:,} cells have no interval or no value: a cohort of one customer says nothing about how much customers"
@@ -187,9 +186,14 @@ def retention(
             DataWarning,
             stacklevel=2,
         )
-    if log.labels.kind == "pandas":
+    if done.labels.kind == "pandas":
         table.attrs.update(
-            period=period, method=method, activity=activity, measure=measure, as_of=log.clock.date(last_day), level=level
+            period=period,
+            method=method,
+            activity=activity,
+            measure=measure,
+            as_of=done.clock.date(done.last_day),
+            level=level,
         )
     return table
 
@@ -209,23 +213,23 @@ class _People:
         return 1 if self.by is None else len(self.by)
 
 
-def _people(log: EventLog, events: Events, since: Any, cohort: Any, by: Any, last_day: int) -> _People:
-    customer, day = start_days(events, log.clock.ticks_per_day)
-    ids: Any = log.labels.as_index()
+def _people(done: Activity, since: Any, cohort: Any, by: Any) -> _People:
+    customer, day = done.starts()
+    ids: Any = done.labels.as_index()
     if since is None:
         if customer.size == 0:
-            msg = f"nobody bought anything by {log.clock.date(last_day)}: there is no cohort"
+            msg = f"nobody bought anything by {done.clock.date(done.last_day)}: there is no cohort"
             raise DataError(msg)
         ids = ids.take(customer)
     else:
         starts = read_attribute(since, "since")
         starts.rows_of(ids.take(customer))
-        customer = log.labels.codes_of(starts.ids.labels.as_index(), what="customer").astype(np.int64)
+        customer = done.labels.codes_of(starts.ids.labels.as_index(), what="customer").astype(np.int64)
         day = np.empty(customer.size, np.int64)
         day[starts.ids.codes] = starts.days()
-        here = np.flatnonzero(day <= last_day)
+        here = np.flatnonzero(day <= done.last_day)
         if here.size == 0:
-            msg = f"since: nobody starts by {log.clock.date(last_day)}, the last day that is known"
+            msg = f"since: nobody starts by {done.clock.date(done.last_day)}, the last day that is known"
             raise DataError(msg)
         customer, day, ids = customer[here], day[here], starts.ids.labels.as_index().take(here)
     group = np.zeros(customer.size, np.int64)
@@ -262,8 +266,7 @@ def _checked_brackets(brackets: Any, method: str) -> list[tuple[int, int]] | Non
 
 
 def _cells(
-    log: EventLog,
-    events: Events,
+    done: Activity,
     people: _People,
     calendar: Calendar,
     method: str,
@@ -286,46 +289,27 @@ def _cells(
         raise LimitError(msg)
     first_slot = np.array([low for low, _ in slots], np.int64)
     last_slot = np.array([high for _, high in slots], np.int64)
-    shape = (found.size, len(slots))
-    common: Any = (
-        _frame.readonly(calendar.edges * log.clock.ticks_per_day),
-        calendar.of_day,
-        log.clock.ticks_per_day,
-        calendar.first_day,
+    slot_of_age = np.full(n_periods, -1, np.int32)
+    for place, (low, high) in enumerate(slots):
+        slot_of_age[low : high + 1] = place
+    grid = Grid(
+        calendar,
+        (found.size, len(slots)),
         _frame.readonly(people.customer),
         _frame.readonly(origin),
         row,
+        _frame.readonly(slot_of_age),
     )
-    pieces = _threads.chunks(people.customer.size, CUSTOMERS)
     n = np.bincount(row, minlength=found.size)
-    base = revenue = None
-    variation = None
-    if measure != "customers":
-        active, sums = _revenue(events, common, MODES[measure], shape, pieces)
+    base = revenue = variation = None
+    if isinstance(done, LogActivity) and measure != "customers":
+        active, sums = _revenue(done, grid, MODES[measure])
         base, revenue, variation = _of_revenue(n, measure, *sums)
     elif method == "unbounded":
-
-        def last_seen(piece: Any) -> Integers:
-            table = np.zeros(shape, np.int64)
-            arguments: Any = (events.start, events.time, *common, *piece, table)
-            _k.count_last_active(*arguments)
-            return table
-
         # active at an age or later
-        active = np.cumsum(_total(last_seen, pieces)[:, ::-1], axis=1)[:, ::-1]
+        active = np.cumsum(done.last_active(grid)[:, ::-1], axis=1)[:, ::-1]
     else:
-        slot_of_age = np.full(n_periods, -1, np.int32)
-        for place, (low, high) in enumerate(slots):
-            slot_of_age[low : high + 1] = place
-        slot_of_age = _frame.readonly(slot_of_age)
-
-        def seen(piece: Any) -> Integers:
-            table = np.zeros(shape, np.int64)
-            arguments: Any = (events.start, events.time, *common, slot_of_age, *piece, table)
-            _k.count_active(*arguments)
-            return table
-
-        active = _total(seen, pieces)
+        active = done.active(grid)
     begun = cohort[:, None] + first_slot < n_periods
     # a period is over if the next one begins by the day after the last that is known
     over = calendar.opening(cohort[:, None] + last_slot + 1) <= calendar.last_day + 1
@@ -345,25 +329,18 @@ def _cells(
     )
 
 
-def _total(work: Any, pieces: list[tuple[int, int]]) -> Any:
-    first, *others = _threads.run(work, pieces)
-    for table in others:
-        first += table
-    return first
+def _revenue(done: LogActivity, grid: Grid, mode: int) -> tuple[Integers, list[Floats]]:
+    n_rows = grid.shape[0]
 
-
-def _revenue(events: Events, common: Any, mode: int, shape: tuple[int, int], pieces: Any) -> tuple[Integers, list[Floats]]:
     def work(piece: Any) -> Any:
-        tables: Any = np.zeros(shape, np.int64), *(np.zeros(size) for size in (shape[0], shape[0], shape, shape, shape))
-        arguments: Any = (events.start, events.time, events.amount, *common, mode, *piece, *tables)
+        sums: Any = [np.zeros(shape) for shape in (n_rows, n_rows, grid.shape, grid.shape, grid.shape)]
+        active = np.zeros(grid.shape, np.int64)
+        arguments: Any = (done.start, done.time, done.amount, *done.of(grid), mode, *piece, active, *sums)
         _k.add_revenue(*arguments)
-        return tables
+        return active, *sums
 
-    first, *others = _threads.run(work, pieces)
-    for tables in others:
-        for sums, part in zip(first, tables, strict=True):
-            np.add(sums, part, out=sums)
-    return first[0], list(first[1:])
+    tables = [added(list(parts)) for parts in zip(*_threads.run(work, _threads.chunks(grid.row.size, CUSTOMERS)), strict=True)]
+    return tables[0], tables[1:]
 
 
 def _of_revenue(
