@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmkit import churn, clv, cohort, datasets, dedupe, errors, feedback, intervals, plot, recommend, results, rfm
+    from crmkit import basket, churn, clv, cohort, datasets, dedupe, errors, feedback, intervals, plot, recommend, results, rfm
     from crmkit._events import EventLog, events
     from crmkit._report import report
     from crmkit._warmup import warmup
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # name -> the private module a function or class lives in; None: the name is a module itself
 _HOME: dict[str, str | None] = {
     "EventLog": "_events",
+    "basket": None,
     "churn": None,
     "clv": None,
     "cohort": None,
@@ -37,6 +38,7 @@ _HOME: dict[str, str | None] = {
 __all__ = [
     "EventLog",
     "__version__",
+    "basket",
     "churn",
     "clv",
     "cohort",
