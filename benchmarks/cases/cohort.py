@@ -73,7 +73,7 @@ def pandas(folder: Path) -> dict[str, Call]:
         age = month.astype("int64") - cohort.astype("int64")
         cells = pd.DataFrame({"cohort": cohort, "age": age, "customer_id": frame["customer_id"]})
         counts = cells.groupby(["cohort", "age"])["customer_id"].nunique().reset_index()
-        return counts.pivot(index="cohort", columns="age", values="customer_id")
+        return counts.pivot(index="cohort", columns="age", values="customer_id")  # noqa: PD010
 
     return {"recipe": recipe}
 
@@ -89,7 +89,7 @@ def polars(folder: Path) -> dict[str, Call]:
         first = frame.select("customer_id", month=month).with_columns(cohort=pl.col("month").min().over("customer_id"))
         cells = first.with_columns(age=pl.col("month") - pl.col("cohort"))
         counts = cells.group_by("cohort", "age").agg(pl.col("customer_id").n_unique())
-        return counts.pivot("age", index="cohort", values="customer_id")
+        return counts.pivot("age", index="cohort", values="customer_id")  # noqa: PD010
 
     return {"recipe": recipe}
 
