@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 import crmkit as crm
+from crmkit import _frame
 from crmkit.errors import CrmkitError, CrmkitWarning
 
 
@@ -73,6 +74,13 @@ def summary() -> pd.DataFrame:
     return crm.clv.summarize(orders()).drop(columns="unit").reset_index()
 
 
+def renewals() -> pd.DataFrame:
+    rng = np.random.default_rng(9)
+    ends = rng.geometric(rng.beta(1.0, 3.0, 200))
+    watched = rng.integers(3, 9, 200)
+    return pd.DataFrame({"age": np.minimum(ends, watched), "lost": (ends <= watched).astype(int)})
+
+
 def opportunities() -> pd.DataFrame:
     rng = np.random.default_rng(5)
     taken = rng.random((40, 8)) < np.minimum(rng.beta(2, 3, 40)[:, None], 0.9)
@@ -91,6 +99,11 @@ def scores() -> pd.DataFrame:
 
 def survey() -> pd.DataFrame:
     return pd.DataFrame({"score": [0, 3, 6, 7, 8, 9, 9, 10, 10, 10], "segment": list("aabbabbaab")})
+
+
+def rates() -> pd.DataFrame:
+    n = np.arange(20, 26)
+    return pd.DataFrame({"segment": list("abcdef"), "value": n - 10.0, "n": n, "se": n / 10.0})
 
 
 def people() -> pd.DataFrame:
@@ -114,6 +127,16 @@ def staying() -> Any:
     if not hasattr(BUYING, "churn"):
         BUYING.churn = quietly(crm.churn.fit, contracts(), features=["tenure", "spend"])
     return BUYING.churn
+
+
+def scored() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    p = rng.random(80).round(2)
+    return pd.DataFrame({"y": (rng.random(80) < p).astype(int), "p": p, "q": rng.random(80).round(1)})
+
+
+def column(frame: Any, name: str) -> Any:
+    return _frame.read(frame).column(name)
 
 
 BUYING = types.SimpleNamespace()
@@ -226,6 +249,8 @@ CASES: dict[str, Case] = {
         per_row=False,
         exact=1e-6,
     ),
+    "clv.fit_bdw": Case(crm.clv.fit_bdw, renewals, numbers=("age", "lost"), per_row=False, exact=1e-6),
+    "clv.fit_sbg": Case(crm.clv.fit_sbg, renewals, numbers=("age", "lost"), per_row=False, exact=1e-6),
     "clv.fit_bg_bb": Case(crm.clv.fit_bg_bb, opportunities, numbers=RFT, optional=("customer_id",), per_row=False, exact=1e-6),
     "clv.fit_pareto_nbd": Case(
         lambda f: crm.clv.fit_pareto_nbd(f, penalty=0.01),
@@ -336,6 +361,76 @@ CASES: dict[str, Case] = {
         optional=("closed", "maximal"),
         per_row=False,
     ),
+    **{
+        f"metrics.{function.__name__}": Case(
+            lambda f, function=function: function(column(f, "y"), column(f, "p")),
+            scored,
+            numbers=("y", "p"),
+            negative=() if function in (crm.metrics.brier, crm.metrics.calibration) else ("p",),
+            optional=("q",),
+            per_row=False,
+        )
+        for function in (
+            crm.metrics.auc,
+            crm.metrics.average_precision,
+            crm.metrics.brier,
+            crm.metrics.calibration,
+            crm.metrics.empc,
+            crm.metrics.gains,
+            crm.metrics.mpc,
+        )
+    },
+    "metrics.difference": Case(
+        lambda f: crm.metrics.difference(column(f, "y"), column(f, "p"), column(f, "q")),
+        scored,
+        numbers=("y", "p"),
+        negative=("p",),
+        per_row=False,
+    ),
+    "metrics.ranking_report": Case(
+        lambda f: crm.metrics.ranking_report(column(f, "y"), column(f, "p"), baseline=column(f, "q")),
+        scored,
+        numbers=("y", "p"),
+        negative=("p",),
+        per_row=False,
+    ),
+    "feedback.trend": Case(
+        lambda f: crm.feedback.trend(f, period="W"),
+        lambda: survey().assign(timestamp=pd.date_range("2024-01-01", periods=10, freq="3D")),
+        times=("timestamp",),
+        numbers=("score",),
+        optional=("segment",),
+        per_row=False,
+    ),
+    "feedback.decompose_change": Case(
+        lambda f: crm.feedback.decompose_change(f, rates().assign(value=1.0), by="segment"),
+        rates,
+        ids=("segment",),
+        numbers=("value", "n", "se"),
+        negative=("value",),
+        per_row=False,
+    ),
+    "feedback.key_drivers": Case(
+        lambda f: crm.feedback.key_drivers(f, drivers=["tenure", "spend"], outcome="churned", replicates=100),
+        contracts,
+        numbers=("tenure", "spend"),
+        negative=("tenure", "spend"),
+        optional=("customer_id",),
+        per_row=False,
+        exact=0.5,  # intervals are of resampled rows, which follow their order
+    ),
+    "feedback.rake": Case(
+        lambda f: crm.feedback.rake(f, margins={"segment": {"a": 0.3, "b": 0.7}}).values,
+        survey,
+        ids=("segment",),
+        optional=("score",),
+    ),
+    "feedback.poststratify": Case(
+        lambda f: crm.feedback.poststratify(f, by="segment", targets={"a": 0.3, "b": 0.7}).values,
+        survey,
+        ids=("segment",),
+        optional=("score",),
+    ),
     "recommend.interactions": Case(
         crm.recommend.interactions,
         orders,
@@ -356,6 +451,7 @@ CASES: dict[str, Case] = {
 # take no frame: objects of crmkit, arrays or plain values; their own tests feed them bad ones
 NO_FRAME = {
     "rfm.transitions",
+    "feedback.earned_growth",
     "feedback.effective_n",
     "feedback.nps_power",
     "feedback.nps_sample_size",

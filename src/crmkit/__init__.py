@@ -9,7 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmkit import basket, churn, clv, cohort, datasets, dedupe, errors, feedback, intervals, plot, recommend, results, rfm
+    from crmkit import (
+        basket,
+        churn,
+        clv,
+        cohort,
+        datasets,
+        dedupe,
+        errors,
+        feedback,
+        intervals,
+        metrics,
+        plot,
+        recommend,
+        results,
+        rfm,
+    )
     from crmkit._events import EventLog, events
     from crmkit._report import report
     from crmkit._warmup import warmup
@@ -27,6 +42,7 @@ _HOME: dict[str, str | None] = {
     "events": "_events",
     "feedback": None,
     "intervals": None,
+    "metrics": None,
     "plot": None,
     "recommend": None,
     "report": "_report",
@@ -48,6 +64,7 @@ __all__ = [
     "events",
     "feedback",
     "intervals",
+    "metrics",
     "plot",
     "recommend",
     "report",

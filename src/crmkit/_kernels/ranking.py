@@ -1,0 +1,99 @@
+"""A ranking of rows by score, with ties as groups: how many of either class stand at each distinct score."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit._jit import kernel
+
+Longs = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@kernel
+def merge(ones: Floats, zeros: Floats) -> tuple[Floats, Longs, Longs]:
+    """Distinct scores, highest first, and how many of either class have each; both inputs ascend."""
+    score = np.empty(ones.size + zeros.size, np.float64)
+    t = np.empty(score.size, np.int64)
+    f = np.empty(score.size, np.int64)
+    i, j, m = ones.size - 1, zeros.size - 1, 0
+    while i >= 0 or j >= 0:
+        if j < 0 or (i >= 0 and ones[i] >= zeros[j]):
+            here = ones[i]
+        else:
+            here = zeros[j]
+        t[m], f[m] = 0, 0
+        while i >= 0 and ones[i] == here:
+            t[m] += 1
+            i -= 1
+        while j >= 0 and zeros[j] == here:
+            f[m] += 1
+            j -= 1
+        # −0 and 0 are one score: which of them came first must not show
+        score[m] = here + 0.0
+        m += 1
+    return score[:m].copy(), t[:m].copy(), f[:m].copy()
+
+
+@kernel
+def placements(t: Longs, f: Longs) -> tuple[Floats, Floats]:
+    """Share of class 0 below a row of class 1 at each score, and of class 1 above a row of class 0; ties count by half."""
+    n1, n0 = t.sum(), f.sum()
+    of_ones = np.empty(t.size, np.float64)
+    of_zeros = np.empty(t.size, np.float64)
+    above1, above0 = 0, 0
+    for g in range(t.size):
+        of_ones[g] = (n0 - above0 - 0.5 * f[g]) / n0
+        of_zeros[g] = (above1 + 0.5 * t[g]) / n1
+        above1 += t[g]
+        above0 += f[g]
+    return of_ones, of_zeros
+
+
+@kernel
+def precision_influence(t: Longs, f: Longs) -> tuple[float, Floats, Floats]:
+    """Average precision, and by how much one more row at each score would move it: of class 1, of class 0."""
+    n1, n = t.sum(), t.sum() + f.sum()
+    of_ones = np.empty(t.size, np.float64)
+    of_zeros = np.empty(t.size, np.float64)
+    above1, above = 0, 0
+    total = 0.0
+    for g in range(t.size):
+        above1 += t[g]
+        above += t[g] + f[g]
+        of_ones[g] = above1 / above
+        total += t[g] * of_ones[g]
+    value = total / n1
+    # a row raises the counts at its own and at every lower score
+    gain, loss = 0.0, 0.0
+    for g in range(t.size - 1, -1, -1):
+        square = float(above) * float(above)
+        gain += t[g] * ((above - above1) / square)
+        loss += t[g] * (above1 / square)
+        above1 -= t[g]
+        above -= t[g] + f[g]
+        of_ones[g] = (of_ones[g] + gain - value) * n / n1
+        of_zeros[g] = -loss * n / n1
+    return value, of_ones, of_zeros
+
+
+@kernel
+def hull(t: Longs, f: Longs) -> Longs:
+    """Groups that end the segments of the convex hull of the ROC curve, best first; the last group is always one."""
+    # the stack holds corners; between two of them the share of class 1 falls strictly from segment to segment
+    corner = np.empty(t.size, np.int64)
+    ones = np.empty(t.size + 1, np.int64)
+    zeros = np.empty(t.size + 1, np.int64)
+    ones[0], zeros[0] = 0, 0
+    m, above1, above0 = 0, 0, 0
+    for g in range(t.size):
+        above1 += t[g]
+        above0 += f[g]
+        # counts below 2^31 multiply without overflow
+        while m > 0 and (above1 - ones[m]) * (zeros[m] - zeros[m - 1]) >= (ones[m] - ones[m - 1]) * (above0 - zeros[m]):
+            m -= 1
+        m += 1
+        corner[m - 1] = g
+        ones[m], zeros[m] = above1, above0
+    return corner[:m].copy()

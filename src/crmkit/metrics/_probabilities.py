@@ -1,0 +1,327 @@
+"""Whether probabilities mean what they say: calibration, and the Brier score with its parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from crmkit import _frame, _options
+from crmkit._kernels import ranking as _k
+from crmkit.intervals._one import wilson_ends
+from crmkit.metrics import _ranked
+from crmkit.metrics._ranked import Floats, Ranked
+from crmkit.results import Estimate, confidence_level, critical_value
+
+__all__ = ["Brier", "Calibration", "brier", "calibration"]
+
+# log odds of 0 and 1 are infinite; such rows count as if they said one in a million
+SURE = 1e-6
+STEPS = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Brier(Estimate):
+    """The mean squared error of probabilities, and what it is made of: ``value = reliability - resolution + uncertainty``.
+
+    Attributes
+    ----------
+    value : float
+        Mean of (p − y)², from 0 (best) to 1.
+    ci_low, ci_high : float
+        Ends of the interval at `level`.
+    se : float
+        Standard error.
+    n : int or float
+        Rows.
+    level : float
+        Confidence level of the interval.
+    method : str
+        How the interval was computed.
+    reliability : float
+        What the best monotone recalibration of the same scores would save: 0 for calibrated probabilities.
+    resolution : float
+        What those recalibrated scores save over the base rate for everybody: high where they tell rows apart.
+    uncertainty : float
+        Score of the base rate for everybody, rate × (1 − rate).
+    skill : float
+        Share of the uncertainty that is explained, 1 − value / uncertainty: 0 is no better than the base rate, below 0 worse. 0
+        where all rows are the same, so that there is nothing to explain.
+
+    Examples
+    --------
+    >>> from crmkit import metrics
+    >>> score = metrics.brier([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> round(score.value, 6), round(score.reliability - score.resolution + score.uncertainty, 6)
+    (0.158125, 0.158125)
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+    skill: float
+
+
+def brier(y: Any, p: Any, /, *, level: float = 0.95) -> Brier:
+    r"""Give the mean squared error of probabilities, split into being off and telling rows apart.
+
+    Parameters
+    ----------
+    y : Series, array or list
+        What came to pass, per row: 1 or 0, True or False.
+    p : Series, array or list
+        Probability of the same rows in the same order, from 0 to 1.
+    level : float, default 0.95
+        Confidence level of the interval, between 0 and 1.
+
+    Returns
+    -------
+    Brier
+        The score with `reliability`, `resolution`, `uncertainty` and `skill`. Less is better; compare with `uncertainty`,
+        which is what the base rate for everybody would score.
+
+    Raises
+    ------
+    DataError
+        A value is missing or outside 0 to 1, a label is neither 0 nor 1, or lengths or indexes differ.
+    OptionError
+        `level` is not between 0 and 1.
+
+    Notes
+    -----
+    With :math:`q` the isotonic regression of `y` on `p` and :math:`\bar y` the base rate, reliability is
+    :math:`B(p) - B(q)`, resolution :math:`B(\bar y) - B(q)` and uncertainty :math:`B(\bar y) = \bar y (1 - \bar y)`, where
+    :math:`B` is the mean squared error. No bins have to be chosen, and neither part is ever negative; on small samples `q`
+    follows the data closely and both come out too high. The interval is normal, from the spread of the squared errors.
+
+    References
+    ----------
+    Murphy (1973), A new vector partition of the probability score, Journal of Applied Meteorology 12(4).
+    Dimitriadis, Gneiting and Jordan (2021), Stable reliability diagrams for probabilistic classifiers, PNAS 118(8).
+
+    Examples
+    --------
+    >>> from crmkit import metrics
+    >>> score = metrics.brier([0, 0, 1, 1, 0, 1], [0.1, 0.2, 0.2, 0.9, 0.4, 0.7])
+    >>> round(score.value, 4), score.uncertainty, round(score.skill, 3)
+    (0.1583, 0.25, 0.367)
+    """
+    level = confidence_level(level)
+    happened, scores = _ranked.read(y, p, probability=True)
+    return brier_of(_ranked.rank(happened, scores), level)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """How probabilities compare with what came to pass.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per bin of equally many rows, lowest probabilities first: `rows`, `p_low` and `p_high` (least and largest
+        probability), `predicted` (their mean), `observed` (share of ones), `ci_low`, `ci_high` (Wilson, of `observed`).
+    ece : float
+        Expected calibration error: mean distance of `predicted` and `observed` over the rows. Chance alone keeps it above 0.
+    ece_by_chance : float
+        What it would be expected to be, by chance alone, if the probabilities were right.
+    in_the_large : Estimate
+        Share of ones less mean probability: above 0, the probabilities are too low on the whole.
+    slope, intercept : Estimate or None
+        Of the log odds of `y` on those of `p`: 1 and 0 for calibrated probabilities; a slope below 1 says that they are too
+        extreme. None where they do not exist, and `reason` says why.
+    reason : str
+        Why there is no slope; else empty.
+    n : int
+        Rows.
+
+    Examples
+    --------
+    >>> from crmkit import metrics
+    >>> found = metrics.calibration([0, 1, 0, 1], [0.2, 0.2, 0.6, 0.6], bins=2)
+    >>> round(found.ece, 2), round(found.in_the_large.value, 2)
+    (0.2, 0.1)
+    """
+
+    table: Any
+    ece: float
+    ece_by_chance: float
+    in_the_large: Estimate
+    slope: Estimate | None
+    intercept: Estimate | None
+    reason: str
+    n: int
+
+
+def calibration(y: Any, p: Any, /, *, bins: int = 10, level: float = 0.95) -> Calibration:
+    r"""Compare probabilities with what came to pass: in bins, on the whole, and by slope and intercept.
+
+    Parameters
+    ----------
+    y : Series, array or list
+        What came to pass, per row: 1 or 0, True or False.
+    p : Series, array or list
+        Probability of the same rows in the same order, from 0 to 1.
+    bins : int, default 10
+        Into how many bins of equally many rows to sort them; rows of one probability stay together, so fewer can come out.
+    level : float, default 0.95
+        Confidence level of the intervals, between 0 and 1.
+
+    Returns
+    -------
+    Calibration
+        `table`, `ece`, `in_the_large`, `slope` and `intercept`.
+
+    Raises
+    ------
+    DataError
+        A value is missing or outside 0 to 1, a label is neither 0 nor 1, or lengths or indexes differ.
+    OptionError
+        `bins` is not a whole number of at least 1, or `level` is not between 0 and 1.
+
+    Notes
+    -----
+    A probability belongs to the bin in which the middle of its rows falls. Slope :math:`b` and intercept :math:`a` maximise
+    the likelihood of :math:`\mathrm{logit}\,P(y = 1) = a + b\,\mathrm{logit}\,p`, with normal intervals from the information;
+    probabilities of 0 and 1 enter as 10⁻⁶ and 1 − 10⁻⁶. They do not exist where `p` is one number, or separates the classes.
+
+    References
+    ----------
+    Cox (1958), Two further applications of a model for binary regression, Biometrika 45(3/4).
+    Van Calster et al. (2019), Calibration: the Achilles heel of predictive analytics, BMC Medicine 17.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crmkit import metrics
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.random(5000)
+    >>> found = metrics.calibration(rng.random(5000) < p, p)
+    >>> found.slope.ci_low < 1 < found.slope.ci_high
+    True
+    """
+    _options.whole("bins", bins, low=1)
+    level = confidence_level(level)
+    happened, scores = _ranked.read(y, p, probability=True)
+    return calibration_of(_ranked.rank(happened, scores), bins, level, kind=_ranked.kind_of(y))
+
+
+# ── read off one ranking ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def brier_of(ranked: Ranked, level: float) -> Brier:
+    """Brier score with its parts by isotonic regression, which is the convex hull of the ROC curve."""
+    p, t, f, n = ranked.score, ranked.t, ranked.f, ranked.n
+    value = float(t @ np.square(1.0 - p) + f @ np.square(p)) / n
+    spread = float(t @ np.square(np.square(1.0 - p) - value) + f @ np.square(np.square(p) - value)) / n
+    ends = _k.hull(t, f)
+    ones = np.diff(np.cumsum(t)[ends], prepend=0)
+    rows = np.diff(np.cumsum(t + f)[ends], prepend=0)
+    recalibrated = float(np.sum(ones * (1.0 - ones / rows))) / n
+    uncertainty = ranked.rate * (1.0 - ranked.rate)
+    around = Estimate.normal(value, math.sqrt(spread / n), n=n, level=level, method="wald", bounds=(0.0, 1.0))
+    return Brier(
+        value,
+        around.ci_low,
+        around.ci_high,
+        around.se,
+        n,
+        level,
+        around.method,
+        reliability=max(value - recalibrated, 0.0),
+        resolution=max(uncertainty - recalibrated, 0.0),
+        uncertainty=uncertainty,
+        skill=1.0 - value / uncertainty if uncertainty > 0.0 else 0.0,
+    )
+
+
+def calibration_of(ranked: Ranked, bins: int, level: float, *, kind: str = "pandas") -> Calibration:
+    """Calibration of the probabilities behind a ranking."""
+    p, t, n = ranked.score[::-1], ranked.t[::-1], ranked.n
+    rows = (ranked.t + ranked.f)[::-1]
+    above = np.cumsum(rows)
+    # the middle of the rows that share a probability decides on their bin
+    bin_of = np.minimum((2 * above - rows) * bins // (2 * n), bins - 1)
+    start = np.flatnonzero(np.diff(bin_of, prepend=-1))
+    end = np.append(start[1:], p.size) - 1
+    in_bin, ones = np.add.reduceat(rows, start), np.add.reduceat(t, start)
+    # a mean lies within its bin; rounding must not push it out
+    predicted = np.clip(np.add.reduceat(rows * p, start) / in_bin, p[start], p[end])
+    observed = ones / in_bin
+    low, high = wilson_ends(ones.astype(np.float64), in_bin.astype(np.float64), critical_value(level))
+    table = {
+        "rows": in_bin,
+        "p_low": p[start],
+        "p_high": p[end],
+        "predicted": predicted,
+        "observed": observed,
+        "ci_low": low,
+        "ci_high": high,
+    }
+    # half the mean distance of a normal from its mean is √(1 / 2π) of its spread; both sides count
+    noise = np.sqrt(np.add.reduceat(rows * p * (1.0 - p), start)) * math.sqrt(2.0 / math.pi)
+    gap = float(t.sum() - rows @ p) / n
+    square = float(t @ np.square(1.0 - p - gap) + (rows - t) @ np.square(p + gap)) / n
+    line, reason = _recalibrate(p, t, rows, level)
+    return Calibration(
+        table=_frame.table(table, kind=kind),
+        ece=float(in_bin @ np.abs(predicted - observed)) / n,
+        ece_by_chance=float(noise.sum()) / n,
+        in_the_large=Estimate.normal(gap, math.sqrt(square / n), n=n, level=level, method="wald", bounds=(-1.0, 1.0)),
+        slope=line[1] if line else None,
+        intercept=line[0] if line else None,
+        reason=reason,
+        n=n,
+    )
+
+
+def _recalibrate(p: Floats, t: Any, rows: Any, level: float) -> tuple[tuple[Estimate, Estimate] | None, str]:
+    """Fit the log odds of what came to pass on those of the probabilities, which ascend."""
+    n = int(rows.sum())
+    if t.sum() in (0, n):
+        return None, f"all {n:,} rows are {int(t.sum() > 0)}"
+    held = np.clip(p, SURE, 1.0 - SURE)
+    x = np.log(held) - np.log1p(-held)
+    with_one, with_zero = x[t > 0], x[t < rows]
+    if x[0] == x[-1]:
+        return None, "every probability is the same"
+    if with_one[0] >= with_zero[-1] or with_zero[0] >= with_one[-1]:
+        return None, "the probabilities separate ones from zeros, so that no finite slope fits best"
+    centre = float(rows @ x) / n
+    scale = math.sqrt(float(rows @ np.square(x - centre)) / n)
+    z = (x - centre) / scale
+    design = np.stack([np.ones(z.size), z])
+
+    def loss(beta: Floats) -> float:
+        fitted = beta @ design
+        return float(rows @ np.logaddexp(0.0, fitted) - t @ fitted)
+
+    beta = np.array([math.log(t.sum() / (n - t.sum())), 0.0])
+    current = loss(beta)
+    for _ in range(STEPS):
+        fitted = beta @ design
+        share = np.exp(-np.logaddexp(0.0, -fitted))
+        slopes = design @ (t - rows * share)
+        information = (design * (rows * share * (1.0 - share))) @ design.T
+        step = np.linalg.solve(information, slopes)
+        length = 1.0
+        while loss(beta + length * step) > current + 1e-12 * n and length > 1e-6:
+            length /= 2.0
+        beta = beta + length * step
+        current = loss(beta)
+        if float(np.abs(step).max()) < 1e-10:
+            break
+    else:
+        return None, "the search for the slope did not come to an end"
+    fitted = beta @ design
+    share = np.exp(-np.logaddexp(0.0, -fitted))
+    covariance = np.linalg.inv((design * (rows * share * (1.0 - share))) @ design.T)
+    # back from the standardised scale: slope = b / scale, intercept = a − b · centre / scale
+    back = np.array([[1.0, -centre / scale], [0.0, 1.0 / scale]])
+    values, spread = back @ beta, np.sqrt(np.diag(back @ covariance @ back.T))
+    intercept, slope = (
+        Estimate.normal(float(value), float(se), n=n, level=level, method="wald")
+        for value, se in zip(values, spread, strict=True)
+    )
+    return (intercept, slope), ""
