@@ -1,8 +1,10 @@
 """The edge: every type of column becomes the right array, or a named error with its place."""
 
 import datetime as dt
+import zoneinfo
 from decimal import Decimal
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -306,3 +308,160 @@ def test_results_are_frames_of_the_kind_that_came(kind):
         assert list(getattr(without_id, names)) == ["y"]
     assert _frame.is_frame(frame)
     assert not _frame.is_frame([1])
+
+
+# ── storage that hides something ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_dictionary_that_holds_a_value_twice_or_null_is_read_by_value():
+    twice = pa.DictionaryArray.from_arrays(pa.array([1, 0, 2, 3]), pa.array(["a", "a", None, "b"]))
+    for frame in (pa.table({"id": twice}), pd.DataFrame({"id": pd.Series(pd.arrays.ArrowExtensionArray(twice))})):
+        encoded = _frame.ids(frame, "id", missing="drop")
+        assert encoded.codes.tolist() == [0, 0, -1, 1]
+        assert list(encoded.labels.as_index()) == ["a", "b"]
+        with pytest.raises(DataError, match="1 missing ids, the first in row 2"):
+            _frame.ids(frame, "id")
+
+
+def test_text_is_told_apart_behind_a_nul_byte():
+    for dtype in (object, "string[python]"):
+        check_codes(
+            ["a\x00b", "a", "a\x00c", None],
+            _frame.ids(pd.DataFrame({"id": pd.Series(["a\x00b", "a", "a\x00c", None], dtype=dtype)}), "id", missing="drop"),
+            [False, False, False, True],
+        )
+
+
+def test_strings_of_one_hash_are_told_apart():
+    # the hash takes eight bytes at a time: for a first word of one's choice, the second can be chosen to meet another string's
+    mask = (1 << 64) - 1
+
+    def mixed(key):
+        for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+            key = ((key ^ (key >> 33)) * factor) & mask
+        return key ^ (key >> 33)
+
+    def state(word):
+        return (mixed((0xCBF29CE484222325 ^ 16) ^ word) + 0x9E3779B97F4A7C15) & mask
+
+    def word(text):
+        return int.from_bytes(text.encode(), "little")
+
+    target = state(word("customer")) ^ word("00000001")
+    met = ["customer00000001"]
+    for number in range(3000):
+        second = (target ^ state(word(f"{number:08d}"))).to_bytes(8, "little")
+        if all(byte < 128 for byte in second):
+            met.append(f"{number:08d}" + second.decode())
+    assert len(met) > 5
+    values = met * 2
+    check_codes(values, _frame.ids(pd.DataFrame({"id": pd.Series(values, dtype=ARROW)}), "id"), [False] * len(values))
+
+
+def test_ids_that_floats_have_rounded_are_refused():
+    for values in (np.array([2.0**53 + 2, 1.0]), np.array([2**24 + 2, 1], dtype=np.float32), np.array([1e300, 0.5])):
+        with pytest.raises(DataError, match=r"1 ids too large for float.*row 0"):
+            _frame.ids(pd.DataFrame({"id": values}), "id")
+    assert len(_frame.ids(pd.DataFrame({"id": [2.0**53 - 1, 1.0]}), "id").labels) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "codes"),
+    [
+        (pd.array([True, None, False], dtype="boolean"), [1, -1, 0]),
+        (pd.arrays.SparseArray([5, 0, 5]), [1, 0, 1]),
+        (pd.Series(["b", None, "a"], dtype=pd.ArrowDtype(pa.string_view())), [1, -1, 0]),
+        (pd.Series(pd.arrays.ArrowExtensionArray(pa.RunEndEncodedArray.from_arrays([2, 3], ["b", "a"]))), [1, 1, 0]),
+    ],
+    ids=["boolean", "sparse", "string_view", "run_end"],
+)
+def test_rarer_storages_of_ids(column, codes):
+    assert _frame.ids(pd.DataFrame({"id": column}), "id", missing="drop").codes.tolist() == codes
+
+
+def test_objects_stay_objects():
+    for values in (["b", "a"], [pd.Timestamp("2024-01-02"), pd.Timestamp("2024-01-01")], [(1, "x"), (0,)], [2, 1]):
+        column = pd.Series(np.empty(2, dtype=object))
+        column[:] = values
+        column = column.astype(object)
+        labels = _frame.ids(pd.DataFrame({"id": column}), "id").labels
+        assert labels.values.dtype == object
+        assert list(labels.as_index()) == sorted(values)
+        assert list(labels.merge(labels)[0].values) == sorted(values)
+
+
+def test_known_ids_are_found_exactly():
+    labels = _frame.ids(pd.DataFrame({"id": [2**53, 2**53 + 1, 5]}), "id").labels
+    assert labels.codes_of([float(2**53), 5.0, 5.5, np.nan]).tolist() == [1, 0, -1, -1]
+    assert labels.codes_of(pd.Series([2**53 + 1], dtype="uint64")).tolist() == [2]
+
+
+def test_a_name_is_no_list():
+    with pytest.raises(ColumnError):
+        _frame.ids(pd.DataFrame({"id": [1]}), np.array(["id", "id"]))
+
+
+def test_what_looks_like_a_number_and_is_none():
+    for value, message in (
+        (np.complex64(1 + 2j), "1 not numbers"),
+        (np.timedelta64(1, "D"), "1 not numbers"),
+        (10**400, "1 infinite"),
+        (Decimal("sNaN"), "1 missing"),
+    ):
+        with pytest.raises(DataError, match=message):
+            _frame.numbers(pd.DataFrame({"x": pd.Series([value], dtype=object)}), "x")
+    with pytest.raises(DataError, match="Int128"):
+        _frame.numbers(pl.DataFrame({"x": pl.Series([2**100], dtype=pl.Int128)}), "x")
+    values = _frame.numbers(pd.DataFrame({"x": pd.Series(["?", 2], dtype=object)}), "x", ignore=np.array([True, False]))
+    assert values.tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "name"),
+    [
+        (dateutil.tz.gettz("Europe/Paris"), "Europe/Paris"),
+        (dateutil.tz.tzutc(), "UTC"),
+        (dateutil.tz.tzoffset(None, -5400), "-01:30"),
+        (dt.timezone(dt.timedelta(hours=-5), "CET"), "-05:00"),
+        (zoneinfo.ZoneInfo("Asia/Kathmandu"), "Asia/Kathmandu"),
+    ],
+    ids=str,
+)
+def test_zones_of_every_maker_have_a_name(zone, name):
+    times = _frame.times(pd.DataFrame({"t": pd.Series(STAMPS.tz_localize("UTC").tz_convert(zone))}), "t")
+    assert times.clock.zone == name
+    assert [times.clock.stamp(ticks) for ticks in times.instant] == list(STAMPS)
+    offsets = [stamp.to_pydatetime().replace(tzinfo=dt.UTC).astimezone(zone).utcoffset() for stamp in STAMPS]
+    assert [times.clock.in_zone(ticks).utcoffset() for ticks in times.instant] == offsets
+    assert [times.clock.stamp(ticks) for ticks in times.wall] == [at + by for at, by in zip(STAMPS, offsets, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pd.Series(["2024-01-01", "now"]), "1 not dates in ISO 8601.*row 1"),
+        (pd.Series(["2024-01-01T10:00+01", "2024-01-01T10:00+02"]), "mixes time zones"),
+        (pd.Series(pd.Categorical([1, None])), "not times"),
+        (
+            pd.Series([pd.Timestamp.max]).dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo").astype("datetime64[ns, Asia/Tokyo]"),
+            "zone",
+        ),
+        (pd.Series(STAMPS.tz_localize(dt.timezone(dt.timedelta(seconds=1172)))), "no zone is known as"),
+    ],
+    ids=["now", "hours_of_offset", "numbers_in_categories", "end_of_time", "odd_seconds"],
+)
+def test_times_that_would_be_something_else_are_refused(column, message):
+    with pytest.raises(DataError, match=message):
+        _frame.times(pd.DataFrame({"t": column}), "t")
+
+
+def test_zones_arrow_does_not_know_are_refused():
+    times = pa.array([dt.datetime(2024, 1, 1)], pa.timestamp("s", "Nowhere/Zone"))
+    with pytest.raises(DataError, match="no zone is known"):
+        _frame.times(pa.table({"t": times}), "t")
+
+
+def test_an_offset_without_a_name_is_told_in_utc_by_polars():
+    moments = _frame.Moments(np.array([0]), _frame.Clock("us", "+05:30"))
+    assert _frame.table({"t": moments}, kind="polars")["t"].dtype.time_zone == "UTC"
+    assert str(_frame.table({"t": moments})["t"].iloc[0]) == "1970-01-01 05:30:00+05:30"

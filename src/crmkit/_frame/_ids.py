@@ -25,7 +25,8 @@ PIECE = 1 << 20  # rows of one piece of work
 PARTS = 16  # tables that share the keys out; few keys need one only
 MANY = 100_000
 BITS_PER_ROW = 32  # integers this spread out are still ranked by a bitmap over their range
-WHOLE_FLOATS = 2.0**53
+WHOLE_FLOATS = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}  # from here on floats of so many bytes skip whole numbers
+CUTS_AT_NUL = pd.__version__.startswith("2.")  # pandas 2 takes "a" and "a\0" for the same text
 
 NO_BOOLS = readonly(np.empty(0, np.bool_))
 NO_OFFSETS = readonly(np.empty(0, np.int64))
@@ -50,7 +51,9 @@ class Labels:
 
     def as_index(self) -> pd.Index:
         """Show the ids as a pandas Index."""
-        index: pd.Index[Any] = pd.Index(self.values if self.kind == "pandas" else self.values.to_pandas())
+        if isinstance(self.values, pd.Index):
+            return self.values
+        index: pd.Index[Any] = pd.Index(self.values.to_pandas())
         return index
 
     def used(self, codes: Codes) -> tuple[Codes, Labels]:
@@ -69,13 +72,19 @@ class Labels:
 
         Text asked of numbers, or numbers of text, would make every id unknown without a word: it is refused.
         """
-        wanted = values if isinstance(values, pd.Index) else pd.Index(_listed(values))
+        listed = values if isinstance(values, pd.Index) else _listed(values)
+        wanted = listed if isinstance(listed, pd.Index) else _as_index(listed, getattr(listed, "dtype", None))
         index = self.as_index()
         if isinstance(index, pd.CategoricalIndex):
             index = pd.Index(index.categories.take(index.codes))
         if isinstance(wanted, pd.CategoricalIndex):
             wanted = wanted.astype(wanted.categories.dtype)
-        codes = index.get_indexer(wanted).astype(np.int32)
+        if {index.dtype.kind, wanted.dtype.kind} in ({"i", "u"}, {"i", "f"}, {"u", "f"}):
+            # compared as floats, neighbours above 2**53 would be taken for each other
+            exact, asked_for = index.astype(object), wanted.astype(object)
+            codes = exact.get_indexer(asked_for).astype(np.int32)
+        else:
+            codes = index.get_indexer(wanted).astype(np.int32)
         if codes.size and len(index) and (codes < 0).all():
             asked, known = _sort_of(wanted[0]), {_sort_of(label) for label in index}
             if asked not in known:
@@ -85,8 +94,7 @@ class Labels:
 
     def merge(self, other: Labels) -> tuple[Labels, Codes, Codes]:
         """Unite two sets of labels; return them with the new code of each old label of either side."""
-        column = _concatenated(self, other)
-        both = encode(column, self.kind)
+        both = encode(_concatenated(self, other), self.kind)
         return both.labels, both.codes[: len(self)], both.codes[len(self) :]
 
 
@@ -116,6 +124,9 @@ def ids(frame: Any, column: Any, *, keyword: str | None = None, missing: str = "
             f"column {column!r} holds text that is no Unicode (a lone surrogate is left of a wrong decoding); read the file anew"
         )
         raise DataError(msg) from error
+    except NotImplementedError as error:
+        msg = f"column {column!r} is of a type that cannot hold ids here ({error}); cast it to text or whole numbers"
+        raise DataError(msg) from error
     if missing == "error" and encoded.codes.size and encoded.codes.min() < 0:
         count, row = first_place(encoded.codes < 0)
         msg = f'column {column!r}: {count:,} missing ids, the first in row {row}; name them, or pass missing="drop"'
@@ -129,15 +140,20 @@ def encode(native: Any, kind: str, column: Any = "id") -> Ids:
         msg = f"column {column!r} has {len(native):,} rows; one log holds at most {np.iinfo(np.int32).max:,}"
         raise LimitError(msg)
     if kind == "pandas":
+        if str(native.dtype).startswith("dictionary"):
+            array = _distinct_dictionary(_combined(native.array.__arrow_array__()))
+            native = pd.Series(pd.arrays.ArrowExtensionArray(array))
         codes, firsts = _encode_pandas(native, column)
-        labels = pd.Index(native.array.take(firsts))
+        labels = _as_index(native.array.take(firsts), native.dtype)
     elif kind == "polars":
         codes, firsts = _encode_polars(native, column)
         labels = native.gather(firsts)
     else:
-        native = native.combine_chunks()
+        native, stored = _distinct_dictionary(_combined(native)), native.type
         codes, firsts = _encode_arrow(native, column)
         labels = native.take(firsts)
+        if str(stored) == "string":  # large strings where there was more than 2 GB of them
+            labels = labels.cast(stored)
     return Ids(readonly(codes), Labels(labels, kind))
 
 
@@ -150,11 +166,13 @@ def _encode_pandas(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
         return _encode_categories(np.asarray(series.cat.codes), len(dtype.categories))
     if isinstance(dtype, pd.ArrowDtype) or (isinstance(dtype, pd.StringDtype) and dtype.storage == "pyarrow"):
         return _encode_arrow(_combined(series.array.__arrow_array__()), column)
+    if isinstance(dtype, pd.SparseDtype):
+        return _encode_pandas(pd.Series(np.asarray(series.array)), column)
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         if isinstance(dtype, np.dtype):
             return _encode_integers(series.to_numpy(), NO_BOOLS)
         valid = series.notna().to_numpy(dtype=np.bool_)
-        return _encode_integers(series.to_numpy(dtype=np.dtype(str(dtype).lower()), na_value=0), valid)
+        return _encode_integers(series.to_numpy(dtype=getattr(dtype, "numpy_dtype", np.int64), na_value=0), valid)
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         return _encode_floats(series, series.to_numpy(), column)
     if isinstance(dtype, np.dtype) and dtype.kind in "mM":
@@ -224,7 +242,15 @@ def _encode_floats(series: pd.Series, values: npt.NDArray[np.floating[Any]], col
         count, row = first_place(np.isinf(whole))
         msg = f"column {column!r}: {count:,} infinite ids, the first in row {row}; an id must be a value"
         raise DataError(msg)
-    if (np.abs(whole) < WHOLE_FLOATS).all() and (whole == np.floor(whole)).all():
+    beyond = np.abs(whole) >= WHOLE_FLOATS.get(values.dtype.itemsize, 2.0**53)
+    if beyond.any():
+        count, row = first_place(beyond)
+        msg = (
+            f"column {column!r}: {count:,} ids too large for {values.dtype}, which rounds several of them to one, the first in"
+            f" row {row}; read the column as whole numbers (Int64) or as text"
+        )
+        raise DataError(msg)
+    if (whole == np.floor(whole)).all():
         return _encode_integers(whole.astype(np.int64), NO_BOOLS if valid.all() else valid)
     return _encode_hashables(series, column)
 
@@ -288,7 +314,7 @@ def _encode_strings(array: Any) -> tuple[Codes, Rows]:
 def _encode_hashables(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
     """Anything Python can hash, sorted where it sorts."""
     try:
-        long_codes, uniques = pd.factorize(series, use_na_sentinel=True)
+        long_codes, uniques = _factorize(series)
     except TypeError as error:
         msg = f"column {column!r} holds values that cannot be ids ({error})"
         raise DataError(msg) from error
@@ -303,6 +329,17 @@ def _encode_hashables(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
     rank[order] = np.arange(order.size, dtype=np.int32)
     rank[-1] = -1
     return rank[codes], firsts[order]
+
+
+def _factorize(series: pd.Series) -> tuple[npt.NDArray[np.int64], Any]:
+    codes, uniques = pd.factorize(series, use_na_sentinel=True)
+    if CUTS_AT_NUL and pd.api.types.infer_dtype(uniques, skipna=True) == "string":
+        there, values = codes >= 0, series.to_numpy(dtype=object)
+        if (np.asarray(uniques, dtype=object)[codes[there]] != values[there]).any():
+            known: dict[str, int] = {}
+            codes[there] = [known.setdefault(value, len(known)) for value in values[there]]
+            uniques = series.iloc[_first_rows(codes.astype(np.int32), len(known))].array
+    return codes, uniques
 
 
 # ── shared pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -377,6 +414,13 @@ def _sort_of(value: object) -> str:
     return "numbers" if isinstance(value, Number) else f"{type(value).__name__} values"
 
 
+def _as_index(values: Any, dtype: Any) -> pd.Index:
+    # of objects, pandas would guess that they are strings, times or the levels of a MultiIndex
+    objects = pd.api.types.is_object_dtype(dtype)
+    index: pd.Index[Any] = pd.Index(np.asarray(values), dtype=object, tupleize_cols=False) if objects else pd.Index(values)
+    return index
+
+
 def _combined(array: Any) -> Any:
     import pyarrow as pa
 
@@ -385,6 +429,18 @@ def _combined(array: Any) -> Any:
     if pa.types.is_string(array.type) and array.nbytes > np.iinfo(np.int32).max:
         array = array.cast(pa.large_string())
     return array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
+
+
+def _distinct_dictionary(array: Any) -> Any:
+    """Encode a dictionary anew that holds a value twice, or null: its indices are no ids."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(array.type):
+        return array
+    values = array.dictionary
+    if values.null_count == 0 and len(values.unique()) == len(values):
+        return array
+    return array.dictionary_decode().dictionary_encode()
 
 
 def _valid_arrow(array: Any) -> Bools:
@@ -412,6 +468,13 @@ def _listed(values: Any) -> Any:
     return listed
 
 
+def _united_exactly(first: pd.Index, second: pd.Index) -> bool:
+    """Whether pandas puts two types of column below each other without rounding: whole numbers of a kind, text and objects."""
+    if isinstance(first.dtype, np.dtype) and isinstance(second.dtype, np.dtype) and first.dtype.kind == second.dtype.kind:
+        return first.dtype.kind in "iu"
+    return all(side.dtype == object or isinstance(side.dtype, pd.StringDtype) for side in (first, second))
+
+
 def _concatenated(left: Labels, right: Labels) -> Any:
     if left.kind != right.kind:
         msg = f"the new events are a {right.kind} frame, the log holds {left.kind} ids; convert one of them"
@@ -421,9 +484,11 @@ def _concatenated(left: Labels, right: Labels) -> Any:
         if isinstance(first, pd.CategoricalIndex) and isinstance(second, pd.CategoricalIndex):
             united = pd.api.types.union_categoricals([first, second]) if first.dtype != second.dtype else None
             return pd.Series(united if united is not None else first.append(second))
-        if first.dtype != second.dtype:
+        if first.dtype != second.dtype and not _united_exactly(first, second):
             msg = f"the new ids are {second.dtype}, the log's are {first.dtype}; convert the new ones"
             raise DataError(msg)
+        if first.dtype == object or second.dtype == object:
+            return pd.Series(np.concatenate([np.asarray(side, dtype=object) for side in (first, second)]), dtype=object)
         return pd.Series(first.append(second))
     if left.kind == "polars":
         if left.values.dtype != right.values.dtype:

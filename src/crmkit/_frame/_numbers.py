@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +30,7 @@ def numbers(
     """
     frame = read(frame)
     series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
-    values = _to_float(series, column)
+    values = _to_float(series, column, ignore)
     if ignore is not None:
         values = np.where(ignore, 0.0, values)
     finite = np.isfinite(values)
@@ -76,13 +77,13 @@ def _refuse(bad: npt.NDArray[np.bool_], values: npt.NDArray[np.float64], column:
         raise DataError(msg)
 
 
-def _to_float(series: pd.Series, column: Any) -> npt.NDArray[np.float64]:
+def _to_float(series: pd.Series, column: Any, ignore: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         # a scale stored as categories ("ratings 0 to 10") is numbers if its categories are
-        return _to_float(series.astype(dtype.categories.dtype if not series.isna().any() else "object"), column)
+        return _to_float(series.astype(dtype.categories.dtype if not series.isna().any() else "object"), column, ignore)
     if pd.api.types.is_object_dtype(dtype):
-        return _objects_to_float(series, column)
+        return _objects_to_float(series.to_numpy() if ignore is None else np.where(ignore, 0, series.to_numpy()), column)
     if not isinstance(dtype, np.dtype) and series.isna().all():
         return np.full(len(series), np.nan)
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
@@ -93,15 +94,11 @@ def _to_float(series: pd.Series, column: Any) -> npt.NDArray[np.float64]:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _objects_to_float(series: pd.Series, column: Any) -> npt.NDArray[np.float64]:
+def _objects_to_float(values: npt.NDArray[Any], column: Any) -> npt.NDArray[np.float64]:
     """Numbers in an object column: Decimals and mixtures of int and float are numbers, text is not."""
-    values = series.to_numpy()
-    missing = pd.isna(values)
-    number = np.fromiter(
-        (isinstance(v, (int, float, Decimal, np.number)) and not isinstance(v, (bool, np.bool_)) for v in values),
-        dtype=np.bool_,
-        count=len(values),
-    )
+    number = np.fromiter((_is_number(value) for value in values), dtype=np.bool_, count=len(values))
+    missing = np.zeros(len(values), np.bool_)
+    missing[~number] = pd.isna(values[~number])
     if not (number | missing).all():
         count, row = first_place(~(number | missing))
         msg = (
@@ -109,4 +106,19 @@ def _objects_to_float(series: pd.Series, column: Any) -> npt.NDArray[np.float64]
             " convert it first (pandas.to_numeric shows what does not parse)"
         )
         raise DataError(msg)
-    return np.array([np.nan if gone else float(v) for v, gone in zip(values, missing, strict=True)], dtype=np.float64)
+    return np.array([np.nan if gone else _float(v) for v, gone in zip(values, missing, strict=True)], dtype=np.float64)
+
+
+def _is_number(value: object) -> bool:
+    # numpy counts lengths of time among the integers, and float() drops the imaginary part of its complex numbers
+    known = isinstance(value, (int, float, Decimal, np.integer, np.floating))
+    return known and not isinstance(value, (bool, np.timedelta64))
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond 1.8e308 is as good as infinite, and refused as that
+        return math.inf
+    except ValueError:  # a Decimal that signals instead of being NaN
+        return math.nan

@@ -145,7 +145,10 @@ def _polars_column(name: str, values: Any) -> Any:
     if isinstance(values, Moments):
         utc = pl.Series(name, _naive(values, {"s": "ms"}))  # polars has no seconds
         zone = values.clock.zone
-        return utc if zone is None else utc.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+        if zone is None:
+            return utc
+        # polars knows zones by name only: where the clock has an offset and no name, the moments are told in UTC
+        return utc.dt.replace_time_zone("UTC").dt.convert_time_zone("UTC" if zone[0] in "+-" else zone)
     if isinstance(values, Categories):
         names = list(values.names)
         return pl.Series(name, [names[code] for code in values.codes], dtype=pl.Enum(names))

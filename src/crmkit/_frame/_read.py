@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -32,13 +33,15 @@ class Frame:
         if not isinstance(name, str) and keyword is not None and name is None:
             msg = f"{keyword}=None, but this function needs the column"
             raise ColumnError(msg)
-        times = self.columns.count(name)
+        # a list or an array is no name, though pandas would take it for several
+        times = self.columns.count(name) if isinstance(name, Hashable) else 0
         if times == 0:
             raise ColumnError.missing(name, self.columns, keyword=keyword)
         if times > 1:
             msg = f"column {name!r} is in the frame {times} times; rename or drop the copies"
             raise ColumnError(msg)
-        return self.native.column(name) if self.kind == "pyarrow" else self.native[name]
+        column = self.native.column(name) if self.kind == "pyarrow" else self.native[name]
+        return plain(column, self.kind, name)
 
 
 def read(data: Any) -> Frame:
@@ -57,6 +60,28 @@ def read(data: Any) -> Frame:
         msg = f"expected a pandas, polars or pyarrow frame, got {type(data).__module__}.{type(data).__name__}"
         raise DataError(msg)
     return Frame(frame.to_native(), str(frame.implementation.value))
+
+
+def plain(column: Any, kind: str, name: Any) -> Any:
+    """Bring the few types that pandas and Arrow cannot work on yet to ones that hold the same values."""
+    if kind == "polars":
+        if str(column.dtype) in ("Int128", "UInt128"):
+            msg = f"column {name!r} holds {column.dtype}; cast it to Int64, or ids to String"
+            raise DataError(msg)
+        return column
+    if kind == "pandas" and not isinstance(column.dtype, pd.ArrowDtype):
+        return column
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    stored = column.dtype.pyarrow_dtype if kind == "pandas" else column.type
+    wanted = {"string_view": pa.large_string(), "binary_view": pa.large_binary(), "halffloat": pa.float32()}.get(str(stored))
+    encoded = pa.types.is_run_end_encoded(stored)
+    if wanted is None and not encoded:
+        return column
+    array = column.array.__arrow_array__() if kind == "pandas" else column
+    array = pc.run_end_decode(array) if encoded else array.cast(wanted)
+    return pd.Series(pd.arrays.ArrowExtensionArray(array), index=column.index) if kind == "pandas" else array
 
 
 def as_pandas(column: Any, kind: str) -> Any:

@@ -17,7 +17,9 @@ from crmkit.errors import DataError, OptionError
 
 TICKS_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 NAT = np.iinfo(np.int64).min
-OFFSET = re.compile(r"(?<=:\d\d).*?(Z|[+-]\d\d:?\d\d)$")  # behind a time of day only: 2024-01-31 ends in no offset
+LAST = np.iinfo(np.int64).max
+CLOCK_WORDS = ("now", "today")  # pandas reads them as the moment of the call: the same file would not give the same log
+OFFSET = re.compile(r"[T ]\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$")  # behind a time of day only: 2024-01-31 ends in no offset
 
 Ticks = npt.NDArray[np.int64]
 
@@ -49,41 +51,49 @@ class Clock:
 
     def moment(self, value: Any, *, keyword: str = "the time") -> int:
         """Read `value` as a moment of the wall clock, in ticks; between two ticks, the later one."""
-        return self._ticks(self._read(value, keyword)[0])
+        return self._ticks(self._read(value, keyword)[0], value, keyword)
 
     def instant(self, value: Any, *, keyword: str = "the time") -> int:
         """Read `value` as a moment in UTC, in ticks; between two ticks, the later one."""
-        return self._ticks(self._read(value, keyword)[1])
+        return self._ticks(self._read(value, keyword)[1], value, keyword)
 
-    def _ticks(self, naive: pd.Timestamp) -> int:
-        nanoseconds = naive.as_unit("ns").value if naive.unit != "ns" else naive.value
-        size = 86_400_000_000_000 // self.ticks_per_day
-        return -((-nanoseconds) // size)
+    def _ticks(self, naive: pd.Timestamp, value: Any, keyword: str) -> int:
+        stamp = naive.to_datetime64()
+        # whole numbers of Python: the year 9999 in nanoseconds is beyond 64 bits
+        exact = int(stamp.astype(np.int64)) * self.ticks_per_day
+        ticks = -(-exact // TICKS_PER_DAY[np.datetime_data(stamp.dtype)[0]])
+        if abs(ticks) > LAST:
+            msg = f"{keyword}={value!r}: the log counts time in {self.unit}, from {self.stamp(-LAST)} to {self.stamp(LAST)}"
+            raise OptionError(msg)
+        return ticks
 
     def _read(self, value: Any, keyword: str) -> tuple[pd.Timestamp, pd.Timestamp]:
         """Wall-clock and UTC time of `value`, both without a zone."""
         if isinstance(value, (bool, int, float, np.number)):
             msg = f"{keyword}={value!r} is a number; pass a date such as '2011-06-30' or a Timestamp"
             raise OptionError(msg)
+        msg = f"{keyword}={value!r} is not a date or time; text is read if it is ISO 8601 (YYYY-MM-DD)"
         try:
-            stamp: Any = pd.Timestamp(value)
+            stamp: Any = _iso(value) if isinstance(value, str) else pd.Timestamp(value)
         except (ValueError, TypeError, OverflowError) as error:
-            msg = f"{keyword}={value!r} is not a date or time"
             raise OptionError(msg) from error
         if pd.isna(stamp):
-            msg = f"{keyword}={value!r} is not a date or time"
             raise OptionError(msg)
-        if stamp.tzinfo is None:
-            if self.zone is None:
-                return stamp, stamp
-            # a wall-clock time that occurs twice is the first of the two; one that is skipped is the moment after the gap
-            local = stamp.tz_localize(self.zone, ambiguous=True, nonexistent="shift_forward")
-        elif self.zone is None:
+        if stamp.tzinfo is not None and self.zone is None:
             msg = f"{keyword}={value!r} has a time zone, the times of the log have none; drop the zone or localise the column"
             raise OptionError(msg)
-        else:
-            local = stamp.tz_convert(self.zone)
-        return local.tz_localize(None), local.tz_convert("UTC").tz_localize(None)
+        if self.zone is None:
+            return stamp, stamp
+        try:
+            if stamp.tzinfo is None:
+                # a wall-clock time that occurs twice is the first of the two; one that is skipped is the moment after the gap
+                local = stamp.tz_localize(self.zone, ambiguous=True, nonexistent="shift_forward")
+            else:
+                local = stamp.tz_convert(self.zone)
+            return local.tz_localize(None), local.tz_convert("UTC").tz_localize(None)
+        except (ValueError, OverflowError) as error:
+            msg = f"{keyword}={value!r} is too near the end of time to be told in zone {self.zone}"
+            raise OptionError(msg) from error
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -100,18 +110,35 @@ def times(frame: Any, column: Any, *, keyword: str | None = None, ignore: npt.ND
     frame = read(frame)
     series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
     series = _as_datetimes(series, column)
-    unit, zone = _unit_and_zone(series.dtype)
+    unit, zone = _unit_and_zone(series.dtype, column)
     if isinstance(series.dtype, pd.ArrowDtype):
         # NA shows as NaT once the column is numpy's
-        naive = series.astype(f"datetime64[{unit}, {zone}]" if zone else f"datetime64[{unit}]")
+        try:
+            naive = series.astype(f"datetime64[{unit}, {zone}]" if zone else f"datetime64[{unit}]")
+        except TypeError as error:
+            raise DataError(_unknown_zone(column, zone)) from error
+    elif zone is not None and zone != str(series.dtype.tz):
+        naive = series.dt.tz_convert(zone)
     else:
         naive = series
     if zone is None:
         wall = instant = naive.to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
     else:
-        wall = naive.dt.tz_localize(None).to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
+        msg = (
+            f"column {column!r}: a time so near the end of what {unit} can count that its zone carries it over; look for a filler"
+        )
+        try:
+            wall = naive.dt.tz_localize(None).to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
+        except (ValueError, OverflowError) as error:
+            raise DataError(msg) from error
         utc = naive.dt.tz_convert("UTC").dt.tz_localize(None)
         instant = utc.to_numpy().astype(f"datetime64[{unit}]", copy=False).view(np.int64)
+        # pandas 2 lets the wall clock run over the end in silence
+        edge = LAST - 2 * TICKS_PER_DAY[unit]
+        if wall.size and (instant.max() > edge or instant.min() < -edge):
+            apart = np.abs(wall.astype(np.float64) - instant.astype(np.float64))
+            if (apart > 2.0 * TICKS_PER_DAY[unit]).any():
+                raise DataError(msg)
     if wall.size and wall.min() == NAT:
         gone = wall == NAT if ignore is None else (wall == NAT) & ~ignore
     else:
@@ -129,9 +156,41 @@ def _offset(value: str) -> str:
     return "None" if found is None else found[1]
 
 
-def _unit_and_zone(dtype: Any) -> tuple[str, str | None]:
+def _iso(value: str) -> Any:
+    """Read text as ISO 8601 only: day-first and month-first dates look alike, and a bare hour would be today's."""
+    if value in CLOCK_WORDS:
+        raise ValueError(value)
+    try:
+        return pd.to_datetime(value, format="ISO8601")
+    except pd.errors.OutOfBoundsDatetime:  # pandas 2 tries nanoseconds alone
+        return pd.Timestamp(value)
+
+
+def _zone_name(zone: dt.tzinfo, column: Any) -> str:
+    """Name a zone so that pandas and Arrow find it again: "Europe/Paris", or "+01:00" where it is a fixed offset."""
+    name = getattr(zone, "key", None) or getattr(zone, "zone", None)
+    if isinstance(name, str):
+        return name
+    offset = zone.utcoffset(None)
+    if offset is not None and offset % dt.timedelta(minutes=1) == dt.timedelta(0):
+        minutes = offset // dt.timedelta(minutes=1)
+        return "UTC" if minutes == 0 else f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+    # dateutil knows the file it read
+    _, found, name = str(getattr(zone, "_filename", "")).rpartition("zoneinfo/")
+    if found and name:
+        return name
+    raise DataError(_unknown_zone(column, zone))
+
+
+def _unknown_zone(column: Any, zone: Any) -> str:
+    return (
+        f"column {column!r}: no zone is known as {str(zone)!r}; convert the times first, as with .dt.tz_convert('Europe/Paris')"
+    )
+
+
+def _unit_and_zone(dtype: Any, column: Any) -> tuple[str, str | None]:
     if isinstance(dtype, pd.DatetimeTZDtype):
-        return dtype.unit, str(dtype.tz)
+        return dtype.unit, _zone_name(dtype.tz, column)
     if isinstance(dtype, pd.ArrowDtype):
         return dtype.pyarrow_dtype.unit, dtype.pyarrow_dtype.tz
     return str(np.datetime_data(dtype)[0]), None
@@ -145,10 +204,14 @@ def _as_datetimes(series: Any, column: Any) -> Any:
         if arrow.startswith("timestamp"):
             return series
         if arrow.startswith("date"):
-            return series.astype("datetime64[s]")
+            try:
+                return series.astype("datetime64[s]")
+            except OverflowError as error:
+                msg = f"column {column!r} holds dates beyond the year 9999; look for a filler"
+                raise DataError(msg) from error
     if isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
         return series
-    if isinstance(dtype, pd.CategoricalDtype):
+    if isinstance(dtype, pd.CategoricalDtype) and not pd.api.types.is_numeric_dtype(dtype.categories.dtype):
         return _as_datetimes(series.astype(dtype.categories.dtype), column)
     if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
         return _parse(series, column)
@@ -182,7 +245,9 @@ def _parse(series: Any, column: Any) -> Any:
         parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
     except (ValueError, TypeError) as error:
         raise DataError(mixed) from error
-    unread = parsed.isna().to_numpy() & ~missing
+    if parsed.dtype == object:  # what pandas 2 makes of several offsets
+        raise DataError(mixed)
+    unread = (parsed.isna().to_numpy() & ~missing) | values.isin(CLOCK_WORDS).to_numpy()
     if unread.any():
         count, row = first_place(unread)
         msg = (
