@@ -1,6 +1,8 @@
 """The event log: what it keeps, in what order, what refunds do, and that the past does not know the future."""
 
+import copy
 import datetime as dt
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -323,3 +325,140 @@ def test_a_log_knows_its_columns():
         crm.rfm.summarize(log, customer="customer_id")
     with pytest.raises(ColumnError, match="no amount"):
         crm.rfm.summarize(crm.events(pd.DataFrame({"customer_id": [1], "timestamp": [DAY]}), amount=None))
+
+
+# ── what a log must survive ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_appending_keeps_what_is_unknown_unknown():
+    frame = pd.DataFrame(
+        {"customer_id": [1, 2], "timestamp": [DAY, DAY], "amount": 1.0, "kind": [None, "web"]},
+    )
+    log = crm.events(frame, kind="kind", missing="drop").append(frame.assign(kind=["shop", None]))
+    assert [None if code < 0 else log.kinds.as_index()[code] for code in log.lines.kind] == [None, "shop", "web", None]
+    unknown = crm.events(frame.assign(kind=pd.Series([None, None], dtype=frame["kind"].dtype)), kind="kind", missing="drop")
+    assert unknown.append(frame).lines.kind.tolist() == [-1, -1, -1, 0]
+
+
+@pytest.mark.parametrize("refunds", ["subtract", "drop"])
+@pytest.mark.parametrize("order", ["order_id", None])
+def test_appending_equals_encoding_again_whatever_is_left_out(refunds, order):
+    rng = np.random.default_rng(11)
+
+    def some(n):
+        gaps = {name: rng.integers(0, 4, n) for name in ("customer_id", "order_id", "item_id", "kind")}
+        columns = {name: pd.array(codes, dtype="Int64") for name, codes in gaps.items()}
+        for column in columns.values():
+            column[rng.random(n) < 0.15] = pd.NA
+        amount = rng.choice([-10.0, -5.0, 0.0, 5.0, 20.0], n)
+        return pd.DataFrame({**columns, "timestamp": DAY + pd.to_timedelta(rng.integers(0, 4, n), unit="D"), "amount": amount})
+
+    options = {"refunds": refunds, "missing": "drop", "order": order, "kind": "kind"}
+    for _ in range(25):
+        first, second = some(8), some(4)
+        try:
+            log, whole = crm.events(first, **options), crm.events(pd.concat([first, second], ignore_index=True), **options)
+        except DataError:
+            continue  # nothing left
+        appended = log.append(second)
+        same(appended, whole)
+        for name in ("items", "kinds", "order_labels"):
+            labels = [getattr(each, name) for each in (appended, whole)]
+            assert labels[0] is labels[1] is None or list(labels[0].as_index()) == list(labels[1].as_index())
+        np.testing.assert_array_equal(appended.lines.kind, whole.lines.kind)
+
+
+def test_appending_nothing_but_rows_without_ids_counts_them():
+    frame = pd.DataFrame({"customer_id": ["a", None], "timestamp": [DAY, pd.NaT], "amount": [1.0, np.nan]})
+    log = crm.events(frame, missing="drop").append(frame.iloc[[1]])
+    assert log.dropped["rows without an id"] == 2
+    assert len(log) == 1
+
+
+def test_dropped_refunds_take_their_items_with_them_and_stay_counted():
+    frame = pd.DataFrame(
+        {"customer_id": 1, "timestamp": pd.date_range(DAY, periods=3), "amount": [1.0, -1.0, 2.0], "item_id": ["x", "only", "y"]}
+    )
+    log = crm.events(frame, refunds="drop")
+    assert list(log.items.as_index()) == ["x", "y"]
+    assert log.until("2024-03-03").dropped == {"refund rows dropped": 1}
+    assert log.append(frame).dropped == {"refund rows dropped": 2}
+
+
+def test_a_refused_refund_is_placed_in_the_new_frame():
+    frame = pd.DataFrame({"customer_id": 1, "timestamp": pd.date_range(DAY, periods=3), "amount": [1.0, 2.0, 3.0]})
+    with pytest.raises(DataError, match=r"1 negative, the first in row 1 \(-5\)"):
+        crm.events(frame).append(frame.assign(amount=[1.0, -5.0, 3.0]))
+
+
+def test_a_unit_that_cannot_count_to_a_time_is_refused():
+    far = pd.DataFrame({"customer_id": [1], "timestamp": pd.DatetimeIndex(np.array(["0900-01-01"], "M8[s]")), "amount": [1.0]})
+    near = far.assign(timestamp=pd.DatetimeIndex(["2024-01-01"]).as_unit("ns"))
+    for log, new in ((far, near), (near, far)):
+        with pytest.raises(DataError, match="ns cannot count to"):
+            crm.events(log).append(new)
+    assert len(crm.events(far).append(near.assign(timestamp=near["timestamp"].dt.as_unit("s")))) == 2
+
+
+def test_amounts_whose_sum_is_infinite_are_refused():
+    frame = pd.DataFrame({"customer_id": 1, "timestamp": DAY, "amount": [1e308, 1e308]})
+    with pytest.raises(DataError, match=r"'amount'.*1e\+308 add up"):
+        crm.events(frame)
+    assert crm.events(frame.iloc[:1]).orders.amount.tolist() == [1e308]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
+def test_a_log_travels_and_stays_what_it_is(zone):
+    frame = pd.DataFrame({"customer_id": ["a", "b", "a"], "timestamp": pd.date_range(DAY, periods=3, tz=zone), "amount": 1.0})
+    log = crm.events(frame)
+    other = pickle.loads(pickle.dumps(log))
+    same(other, log)
+    assert repr(other) == repr(log)
+    assert (other.lines.time is other.lines.instant) == (zone is None)
+    assert not any(array.flags.writeable for array in (other.lines.time, other.lines.amount, other.orders.start))
+    assert other.columns == log.columns
+    assert copy.deepcopy(log) is log
+    same(other.append(frame), log.append(frame))
+
+
+def test_whole_numbers_of_another_width_and_text_in_objects_are_appended():
+    frame = pd.DataFrame({"customer_id": np.array([1, 300]), "timestamp": [DAY, DAY], "amount": 1.0})
+    narrow = frame.assign(customer_id=np.array([2, 1], dtype="int8"))
+    log = crm.events(narrow).append(frame)
+    assert list(log.customers) == [1, 2, 300]
+    assert log.customers.dtype == np.int64
+    text = frame.assign(customer_id=pd.Series(["b", "a"], dtype=object))
+    stored = frame.assign(customer_id=pd.Series(["c", "a"], dtype="string[python]"))
+    assert list(crm.events(text).append(stored).customers) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("when", ["now", "today", "10:30", "March", "06/07/2024", "2024Q2", ""])
+def test_a_cut_that_could_mean_two_things_is_refused(when):
+    log = crm.events(pd.DataFrame({"customer_id": 1, "timestamp": [DAY], "amount": [1.0]}))
+    with pytest.raises(OptionError, match="ISO 8601"):
+        log.until(when)
+
+
+def test_a_cut_at_the_end_of_time():
+    for unit, known in (("s", True), ("us", True), ("ns", False)):
+        times = pd.DatetimeIndex(["2024-03-01"]).as_unit(unit)
+        log = crm.events(pd.DataFrame({"customer_id": 1, "timestamp": times, "amount": [1.0]}))
+        if known:
+            assert len(log.until("9999-12-31")) == 1
+            with pytest.raises(DataError, match="no event"):
+                log.until("0001-01-01")
+        else:
+            with pytest.raises(OptionError, match="the log counts time in ns, from 1677"):
+                log.until("9999-12-31")
+    aware = crm.events(pd.DataFrame({"customer_id": 1, "timestamp": times.tz_localize("Asia/Tokyo"), "amount": [1.0]}))
+    with pytest.raises(OptionError):
+        aware.until(pd.Timestamp.min)
+
+
+def test_skipped_and_repeated_hours_as_cuts():
+    utc = pd.date_range("2024-10-26 23:00", periods=4, freq="h", tz="UTC")  # 01:00, 02:00, 02:00 again, 03:00 in Paris
+    log = crm.events(pd.DataFrame({"customer_id": 1, "timestamp": utc.tz_convert("Europe/Paris"), "amount": 1.0}))
+    assert [len(log.until(f"2024-10-27 0{hour}:30")) for hour in (1, 2, 3)] == [1, 2, 4]
+    utc = pd.date_range("2024-03-31 00:00", periods=2, freq="h", tz="UTC")  # 01:00, 03:00 in Paris
+    log = crm.events(pd.DataFrame({"customer_id": 1, "timestamp": utc.tz_convert("Europe/Paris"), "amount": 1.0}))
+    assert len(log.until("2024-03-31 02:30")) == 1

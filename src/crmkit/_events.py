@@ -101,6 +101,7 @@ class EventLog:
     refunds: str
     missing: str
     n_missing: int  # rows left out for want of an id
+    n_refunds_dropped: int  # rows left out as refunds
     dropped: Mapping[str, float]
 
     @property
@@ -124,7 +125,8 @@ class EventLog:
         """Return the log as it was known just before `when`: events at that moment or later do not exist yet.
 
         A date is its first moment, so ``until("2011-07-01")`` holds all of June, and ``between("2011-07-01", …)`` goes on
-        from there. Refunds that come later are not yet known: an order they take back stands in full.
+        from there. Refunds that come later are not yet known: an order they take back stands in full. Rows that were left
+        out when the file was read stay counted in `dropped`, whenever they were.
         """
         self.require("time")
         return self._select(self.lines.instant < self.clock.instant(when, keyword="when"), f"before {when}")
@@ -143,9 +145,11 @@ class EventLog:
         """Return the log of all rows so far and those of `new_events`, a frame with the same columns.
 
         The result equals `events` on the two frames put one below the other, to the bit, without encoding old ids again.
+        Only ids that do not sort, such as numbers among text, may come in another order: that of their first appearance here.
         """
-        named = {name: column for name, column in self.columns.items() if column is not None or name in ("time", "amount")}
-        new = _read(_frame.read(new_events), {**_NO_COLUMNS, **named}, self.missing)
+        new = _read(_frame.read(new_events), self.columns, self.missing, may_be_empty=True)
+        if self.refunds == "error":
+            _refuse_refunds(new, self.columns)  # here, where rows still count as in the new frame
         return _assemble(_joined(self, new), self.columns, self.refunds, self.missing)
 
     def require(self, *names: str) -> None:
@@ -158,6 +162,14 @@ class EventLog:
 
     def __len__(self) -> int:
         return int(self.lines.time.size)
+
+    # nothing in a log can change, so that a copy is the log; read-only mappings do not travel, and arrays arrive writable
+    def __deepcopy__(self, memo: Any) -> EventLog:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _restored, ({**fields, "columns": dict(self.columns), "dropped": dict(self.dropped)},)
 
     def __repr__(self) -> str:
         purchases = self.orders.time.size
@@ -173,11 +185,12 @@ class EventLog:
         rows, lines = np.flatnonzero(keep), self.lines
         customer = np.repeat(np.arange(self.n_customers, dtype=np.int32), np.diff(lines.start))
         codes, labels = self.labels.used(customer[rows])
+        time = lines.time[rows]
         selected = _Raw(
             customer=codes,
             labels=labels,
-            time=lines.time[rows],
-            instant=lines.time[rows] if lines.time is lines.instant else lines.instant[rows],
+            time=time,
+            instant=time if lines.time is lines.instant else lines.instant[rows],
             clock=self.clock,
             amount=_taken(lines.amount, rows),
             order=_used_or_none(lines.order_code, rows, self.order_labels),
@@ -185,11 +198,9 @@ class EventLog:
             kind=_used_or_none(lines.kind, rows, self.kinds),
             quantity=_taken(lines.quantity, rows),
             n_missing=self.n_missing,
+            n_refunds_dropped=self.n_refunds_dropped,
         )
         return _assemble(selected, self.columns, self.refunds, self.missing)
-
-
-_NO_COLUMNS: dict[str, str | None] = dict.fromkeys(("customer", "time", "amount", "order", "item", "quantity", "kind"))
 
 
 def events(
@@ -317,9 +328,10 @@ class _Raw:
     kind: tuple[Codes, Labels] | None
     quantity: Floats | None
     n_missing: int
+    n_refunds_dropped: int = 0
 
 
-def _read(table: _frame.Frame, columns: Mapping[str, str | None], missing: str) -> _Raw:
+def _read(table: _frame.Frame, columns: Mapping[str, str | None], missing: str, *, may_be_empty: bool = False) -> _Raw:
     if len(table) == 0:
         msg = "the frame has no rows"
         raise DataError(msg)
@@ -337,7 +349,7 @@ def _read(table: _frame.Frame, columns: Mapping[str, str | None], missing: str) 
             if name in encoded:
                 out |= encoded[name].codes < 0
         n_missing = int(out.sum())
-        if n_missing == len(table):
+        if n_missing == len(table) and not may_be_empty:
             msg = f"no row is left: all {n_missing:,} lack a customer, order or item id"
             raise DataError(msg)
     ignore = out if n_missing else None
@@ -366,27 +378,21 @@ def _read(table: _frame.Frame, columns: Mapping[str, str | None], missing: str) 
 def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missing: str) -> EventLog:
     """Sort the rows by customer and time, make orders of them, settle refunds."""
     dropped: dict[str, float] = {"rows without an id": raw.n_missing} if raw.n_missing else {}
-    customer = raw.customer
-    refund_rows = np.zeros(0, np.bool_)
-    if raw.amount is not None and raw.amount.size and raw.amount.min() < 0:
-        refund_rows = (raw.amount < 0) & (customer >= 0)
-    n_refunds = int(refund_rows.sum())
-    labels = raw.labels
-    if n_refunds and refunds == "error":
-        count, row = _frame.first_place(refund_rows)
-        msg = (
-            f"column {columns['amount']!r}: {count:,} negative, the first in row {row} ({raw.amount[row]:g});"  # type: ignore[index]
-            ' pass refunds="subtract" to take refunds off purchases, or refunds="drop" to leave their rows out'
-        )
-        raise DataError(msg)
+    if refunds == "error":
+        _refuse_refunds(raw, columns)
+    refund_rows = _refund_rows(raw)
+    n_refunds, n_refunds_dropped = int(refund_rows.sum()), raw.n_refunds_dropped
     if n_refunds and refunds == "drop":
-        dropped["refund rows dropped"] = n_refunds
-        customer, labels = labels.used(np.where(refund_rows, np.int32(-1), customer))
-        if len(labels) == 0:
-            msg = f"no purchase is left: all {n_refunds:,} rows are refunds"
+        n_refunds, n_refunds_dropped = 0, n_refunds_dropped + n_refunds
+        raw = _without(raw, refund_rows)
+        if len(raw.labels) == 0:
+            msg = f"no purchase is left: all {n_refunds_dropped:,} rows are refunds"
             raise DataError(msg)
-        n_refunds = 0
+    if n_refunds_dropped:
+        dropped["refund rows dropped"] = n_refunds_dropped
+    _refuse_overflow(raw, columns)
 
+    customer, labels = raw.customer, raw.labels
     lines = _sorted_lines(raw, customer, len(labels))
     if n_refunds:
         dropped["refund rows subtracted"] = n_refunds
@@ -407,8 +413,60 @@ def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missin
         refunds=refunds,
         missing=missing,
         n_missing=n_missing,
+        n_refunds_dropped=n_refunds_dropped,
         dropped=MappingProxyType(dropped),
     )
+
+
+def _refund_rows(raw: _Raw) -> npt.NDArray[np.bool_]:
+    if raw.amount is None or raw.amount.size == 0 or raw.amount.min() >= 0:
+        return np.zeros(0, np.bool_)
+    return np.asarray((raw.amount < 0) & (raw.customer >= 0))
+
+
+def _refuse_refunds(raw: _Raw, columns: Mapping[str, str | None]) -> None:
+    refund_rows = _refund_rows(raw)
+    if raw.amount is not None and refund_rows.any():
+        count, row = _frame.first_place(refund_rows)
+        msg = (
+            f"column {columns['amount']!r}: {count:,} negative, the first in row {row} ({raw.amount[row]:g});"
+            ' pass refunds="subtract" to take refunds off purchases, or refunds="drop" to leave their rows out'
+        )
+        raise DataError(msg)
+
+
+def _refuse_overflow(raw: _Raw, columns: Mapping[str, str | None]) -> None:
+    """Whatever is added up later, no sum of amounts may become infinite."""
+    if raw.amount is None or raw.amount.size == 0:
+        return
+    largest = max(float(raw.amount.max()), -float(raw.amount.min()))
+    if largest > np.finfo(np.float64).max / raw.amount.size:
+        msg = f"column {columns['amount']!r}: amounts as large as {largest:g} add up beyond what can be counted; check its unit"
+        raise DataError(msg)
+
+
+def _without(raw: _Raw, rows: npt.NDArray[np.bool_]) -> _Raw:
+    """Leave rows out, and every id that no other row has."""
+
+    def left(codes: Codes, labels: Labels) -> tuple[Codes, Labels]:
+        return labels.used(np.where(rows, np.int32(-1), codes))
+
+    customer, labels = left(raw.customer, raw.labels)
+    order, item, kind = (known and left(*known) for known in (raw.order, raw.item, raw.kind))
+    return dataclasses.replace(raw, customer=customer, labels=labels, order=order, item=item, kind=kind)
+
+
+def _restored(fields: dict[str, Any]) -> EventLog:
+    """Build the log that was pickled: its arrays read-only, and one array where it was one array for two columns."""
+    known: dict[int, Any] = {}
+
+    def fixed(columns: Any) -> Any:
+        arrays = {field.name: getattr(columns, field.name) for field in dataclasses.fields(columns)}
+        views = {name: array if array is None else known.setdefault(id(array), readonly(array)) for name, array in arrays.items()}
+        return type(columns)(**views)
+
+    fields = {**fields, "lines": fixed(fields["lines"]), "orders": fixed(fields["orders"])}
+    return EventLog(**{**fields, **{name: MappingProxyType(fields[name]) for name in ("columns", "dropped")}})
 
 
 def _sorted_lines(raw: _Raw, customer: Codes, n_labels: int) -> Lines:
@@ -564,16 +622,30 @@ def _joined(log: EventLog, new: _Raw) -> _Raw:
     if log.clock.zone != new.clock.zone:
         msg = f"the new events are in zone {new.clock.zone}, the log in {log.clock.zone}; convert the new times first"
         raise DataError(msg)
-    unit = min(log.clock, new.clock, key=lambda clock: -clock.ticks_per_day).unit
+    coarse, fine = sorted((log.clock, new.clock), key=lambda clock: clock.ticks_per_day)
+    unit = fine.unit
     clock = Clock(unit, log.clock.zone)
-    old_scale = clock.ticks_per_day // log.clock.ticks_per_day
-    new_scale = clock.ticks_per_day // new.clock.ticks_per_day
     lines = log.lines
+
+    def scaled(ticks: Ticks, old: Clock) -> Ticks:
+        scale = clock.ticks_per_day // old.ticks_per_day
+        if scale > 1 and ticks.size and max(abs(int(ticks.min())), abs(int(ticks.max()))) > np.iinfo(np.int64).max // scale:
+            msg = (
+                f"the log counts time in {log.clock.unit}, the new events in {new.clock.unit}, and {unit} cannot count to the"
+                f" first or last of these times; build the log, and append, with times in {coarse.unit!r} (.dt.as_unit)"
+            )
+            raise DataError(msg)
+        return ticks * scale
+
+    # a row that is left out may have no time: it takes the first moment there is
+    there = np.asarray(new.customer >= 0)
+    new_time = scaled(np.where(there, new.time, 0), new.clock)
     customer = np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(lines.start))
 
     def united(old_codes: Codes, old: Labels, new_codes: Codes, added: Labels) -> tuple[Codes, Labels]:
         labels, of_old, of_new = old.merge(added)
-        of_new = np.append(of_new, np.int32(-1))
+        # code -1, an unknown kind or a row that is left out, reads the last place
+        of_old, of_new = np.append(of_old, np.int32(-1)), np.append(of_new, np.int32(-1))
         return np.concatenate([of_old[old_codes], of_new[new_codes]]), labels
 
     def optional(old_codes: Codes | None, old: Labels | None, added: tuple[Codes, Labels] | None) -> tuple[Codes, Labels] | None:
@@ -583,13 +655,14 @@ def _joined(log: EventLog, new: _Raw) -> _Raw:
         return None if old is None or added is None else np.concatenate([old, added])
 
     codes, labels = united(customer, log.labels, new.customer, new.labels)
-    time = np.concatenate([lines.time * old_scale, new.time * new_scale])
+    time = np.concatenate([scaled(lines.time, log.clock), new_time])
     naive = lines.time is lines.instant
+    new_instant = new_time if naive else scaled(np.where(there, new.instant, 0), new.clock)
     return _Raw(
         customer=codes,
         labels=labels,
         time=time,
-        instant=time if naive else np.concatenate([lines.instant * old_scale, new.instant * new_scale]),
+        instant=time if naive else np.concatenate([scaled(lines.instant, log.clock), new_instant]),
         clock=clock,
         amount=both(lines.amount, new.amount),
         order=optional(lines.order_code, log.order_labels, new.order),
@@ -597,4 +670,5 @@ def _joined(log: EventLog, new: _Raw) -> _Raw:
         kind=optional(lines.kind, log.kinds, new.kind),
         quantity=both(lines.quantity, new.quantity),
         n_missing=log.n_missing + new.n_missing,
+        n_refunds_dropped=log.n_refunds_dropped,
     )
