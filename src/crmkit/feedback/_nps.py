@@ -179,10 +179,10 @@ def nps(
     An answer counts 1, 0 or −1, so with shares :math:`p` and :math:`d` the score is :math:`p - d` with variance
     :math:`(p + d - (p - d)^2)/n`. That is the normal interval ("wald"): too narrow in small samples, of no width where all
     answer alike, and off the scale at times. "adjusted_wald" adds ¾ of a promoter, 1½ passives and ¾ of a detractor first:
-    over all populations it covers about 95 % from ten answers on. The score itself is that of the answers, so that after one or two answers it can lie outside. "score" inverts the
-    score test of Tango, since promoters less detractors is a difference of paired shares; "t" is the t interval of the mean;
-    "dirichlet" the Bayesian interval under a uniform prior; "bootstrap" resamples the counts, which is exact whatever their
-    number.
+    over all populations it covers about 95 % from ten answers on. The score itself is that of the answers, so that after two
+    or three of them it can lie outside. "score" inverts the score test of Tango, since promoters less detractors is a
+    difference of paired shares; "t" is the t interval of the mean; "dirichlet" the Bayesian interval under a uniform prior;
+    "bootstrap" resamples the counts, which is exact whatever their number.
 
     With weights :math:`w` the score is :math:`\theta = \sum wz / \sum w` and its linearised variance
     :math:`\frac{n}{n-1} \sum (w (z - \theta))^2 / (\sum w)^2`, summed by cluster within strata where they are named. "t" uses
