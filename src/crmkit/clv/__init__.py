@@ -1,5 +1,6 @@
 """Customer lifetime value: how often customers will buy, whether they are still there, and what they will spend."""
 
+from crmkit.clv.bdw import Bdw, fit_bdw
 from crmkit.clv.bg_bb import BgBb, fit_bg_bb
 from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
 from crmkit.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
@@ -14,24 +15,29 @@ from crmkit.clv.predict import (
     p_alive,
     purchase_distribution,
 )
+from crmkit.clv.sbg import Sbg, fit_sbg
 from crmkit.clv.summary import Split, compress, split, summarize
 
 __all__ = [
+    "Bdw",
     "BgBb",
     "BgNbd",
     "GammaGamma",
     "MbgNbd",
     "ParetoNbd",
+    "Sbg",
     "Split",
     "compress",
     "discounted_purchases",
     "expected_purchases",
     "expected_spend",
+    "fit_bdw",
     "fit_bg_bb",
     "fit_bg_nbd",
     "fit_gamma_gamma",
     "fit_mbg_nbd",
     "fit_pareto_nbd",
+    "fit_sbg",
     "lifetime_value",
     "next_purchase",
     "p_alive",

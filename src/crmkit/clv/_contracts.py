@@ -1,0 +1,197 @@
+"""What the models of contracts share: reading ages and losses, fitting, survival and retention."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _frame, _options
+from crmkit._kernels import contracts as _k
+from crmkit.clv._fit import FAR, LOOSE
+from crmkit.clv._newton import maximise
+from crmkit.clv._rows import as_float_arrays, read_weight, refuse
+from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError, OptionError
+from crmkit.results import Model
+
+__all__ = ["ContractModel", "fit_contracts"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ContractModel(Model):
+    """A fitted model of how long contracts are renewed."""
+
+    log_likelihood: float
+    standard_errors: Mapping[str, float]
+    n: float
+    converged: bool
+    columns: tuple[str, ...]
+    gradient_norm: float
+    condition: float
+    diagnosis: str
+    alpha: float
+    beta: float
+
+    def survival(self, t: Any, renewed: Any = 0) -> Any:
+        """Give the probability that a contract is still there after t more renewals.
+
+        Parameters
+        ----------
+        t : int or array
+            Renewals to come.
+        renewed : int or array, default 0
+            Renewals made so far.
+
+        Returns
+        -------
+        float or ndarray
+            Between 0 and 1.
+        """
+        single, shape, (ahead, so_far) = _renewals(t, renewed)
+        late, early = np.empty(ahead.size), np.empty(ahead.size)
+        _k.log_survival(self.alpha, self.beta, self._power(), _frame.readonly(so_far + ahead), late)
+        _k.log_survival(self.alpha, self.beta, self._power(), so_far, early)
+        out = np.exp(late - early)
+        return float(out[0]) if single else out.reshape(shape)
+
+    def retention(self, t: Any) -> Any:
+        """Give the share of those at renewal t who renew.
+
+        Parameters
+        ----------
+        t : int or array
+            Which renewal: 1 is the first.
+
+        Returns
+        -------
+        float or ndarray
+            Between 0 and 1; it rises with t where customers differ, because those likely to leave leave first.
+        """
+        single, shape, (at,) = _renewals(t, low=1.0)
+        out = self.survival(np.ones(at.size), at - 1.0)
+        return float(out[0]) if single else out.reshape(shape)
+
+    def discounted_renewals(self, n: Any, *, discount: float) -> Any:
+        r"""Give the renewals to expect of a contract whose n-th renewal is due now, later ones counting for less.
+
+        Parameters
+        ----------
+        n : int or array
+            Which renewal is due: 1 for a contract in its first period.
+        discount : float
+            Above 0: a renewal k periods from now counts :math:`(1 + d)^{-k}`; per period, not per year.
+
+        Returns
+        -------
+        float or ndarray
+            Discounted expected residual lifetime (DERL) in periods.
+        """
+        rate = _options.number("discount", discount, low=0.0, ends=False)
+        single, shape, (due,) = _renewals(n, low=1.0)
+        out = np.empty(due.size)
+        _k.discounted_renewals(self.alpha, self.beta, self._power(), rate, due, out)
+        return float(out[0]) if single else out.reshape(shape)
+
+    def _power(self) -> float:
+        return 1.0
+
+
+Kind = TypeVar("Kind", bound=ContractModel)
+
+
+def fit_contracts(kind: type[Kind], contracts: Any, *, age: str, lost: str, weight: str | None) -> Kind:
+    """Fit a model of this family by maximum likelihood over distinct rows."""
+    frame = _frame.read(contracts)
+    ages = _frame.numbers(frame, age, keyword="age", nonnegative=True, whole=True)
+    gone = _frame.flags(frame, lost, keyword="lost")
+    if ages.size == 0:
+        msg = "the table has no rows: nothing to fit"
+        raise DataError(msg)
+    refuse(gone & (ages == 0.0), f"column {age!r} is 0 although the contract was lost", "the first renewal is number 1", ages)
+    given = read_weight(frame, weight)
+    weights = np.ones(ages.size) if given is None else given
+    # equal rows together, in the order of their weights: the last bit must not follow the order of the rows
+    order = np.lexsort((weights, gone, ages))
+    code = 2.0 * ages[order] + gone[order]
+    starts = np.flatnonzero(np.diff(code, prepend=-1.0))
+    rows = order[starts]
+    distinct = (ages[rows], gone[rows], np.add.reduceat(weights[order], starts))
+    if not gone.any():
+        msg = f"{kind.TITLE} is not identified: none of the {ages.size:,} rows was lost; observe longer"
+        raise FitError(msg)
+    n, size = float(weights.sum()), len(kind.PARAMETERS)
+
+    def derivatives(theta: Floats) -> tuple[float, Floats, Floats]:
+        if np.abs(theta).max() > 60.0 or (size == 3 and theta[2] > 4.0):  # ages to a power that no machine holds
+            return -math.inf, np.full(size, math.nan), np.full((size, size), math.nan)
+        alpha, beta, c = (*np.exp(theta), 1.0)[:3]
+        value, gradient, hessian = _k.log_likelihood(alpha, beta, c, *distinct)
+        return value, gradient[:size], hessian[:size, :size]
+
+    optimum = maximise(derivatives, [np.zeros(size), np.log(np.array([0.5, 2.0, 1.0][:size]))], n=n)
+    values = np.exp(optimum.theta)
+    curvature, direction = optimum.flattest
+    loose = 1.0 / math.sqrt(curvature) if curvature > 0.0 else math.inf
+    diagnosis = "well identified"
+    if loose >= LOOSE:
+        names = [name for name, part in zip(kind.PARAMETERS, direction, strict=True) if abs(part) > 0.3]
+        diagnosis = _named(optimum.theta) or (
+            f"weakly identified: the log-likelihood is flat along {', '.join(names)} (standard error {loose:.1f} in logs)"
+        )
+    model = kind(
+        **{name: float(value) for name, value in zip(kind.PARAMETERS, values, strict=True)},
+        log_likelihood=optimum.value,
+        standard_errors={
+            name: float(error) for name, error in zip(kind.PARAMETERS, optimum.standard_errors * values, strict=True)
+        },
+        n=n,
+        converged=optimum.converged,
+        columns=(age, lost),
+        gradient_norm=float(np.linalg.norm(optimum.gradient)) / n,
+        condition=optimum.condition,
+        diagnosis=diagnosis,
+    )
+    # the line to show is the caller of fit_…, one function up
+    if not model.converged:
+        msg = (
+            f"the {kind.TITLE} fit stopped after {optimum.iterations} steps with a gradient of {model.gradient_norm:.2g} per"
+            f" contract ({diagnosis}); the estimates may be off"
+        )
+        warnings.warn(msg, ConvergenceWarning, stacklevel=3)
+    elif diagnosis != "well identified":
+        msg = (
+            f"{kind.TITLE}: {diagnosis}. Survival within the ages observed holds; the single parameters, and what lies beyond,"
+            " are not known; filter crmkit.errors.DataWarning to silence this"
+        )
+        warnings.warn(msg, DataWarning, stacklevel=3)
+    return model
+
+
+def _named(theta: Floats) -> str:
+    alpha, beta = theta[0], theta[1]
+    both = np.logaddexp(alpha, beta)
+    if beta - both < -FAR:
+        return "boundary: beta / (alpha + beta) tends to 0, nobody seems to renew; alpha and beta are not identified"
+    if alpha - both < -FAR and min(alpha, beta) < FAR:
+        return "boundary: alpha / (alpha + beta) tends to 0, nearly all renew; alpha and beta are not identified"
+    if min(alpha, beta) > FAR:
+        return "ridge: alpha and beta grow together, all contracts are alike; only their ratio is identified"
+    if max(alpha, beta) < -FAR:
+        return "ridge: alpha and beta shrink together, contracts end at once or never; only their ratio is identified"
+    return ""
+
+
+def _renewals(*values: Any, low: float = 0.0) -> tuple[bool, tuple[int, ...], list[Floats]]:
+    single, shape, arrays = as_float_arrays(*values)
+    for array in arrays:
+        if not ((array >= low) & (array < math.inf) & (array == np.floor(array))).all():
+            msg = f"renewals are counted in whole numbers of {low:g} or more"
+            raise OptionError(msg)
+    return single, shape, arrays
