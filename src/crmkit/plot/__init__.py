@@ -1,7 +1,20 @@
 """Pictures of results: a table goes in, matplotlib Axes come out, with units and numbers of cases in the picture."""
 
 from crmkit.plot.clv import clv_calibration, clv_value
+from crmkit.plot.cohort import cohort_heatmap, cohort_retention
 from crmkit.plot.feedback import feedback_nps
-from crmkit.plot.rfm import rfm_segments
+from crmkit.plot.rfm import rfm_distributions, rfm_heatmap, rfm_lorenz, rfm_map, rfm_segments, rfm_transitions
 
-__all__ = ["clv_calibration", "clv_value", "feedback_nps", "rfm_segments"]
+__all__ = [
+    "clv_calibration",
+    "clv_value",
+    "cohort_heatmap",
+    "cohort_retention",
+    "feedback_nps",
+    "rfm_distributions",
+    "rfm_heatmap",
+    "rfm_lorenz",
+    "rfm_map",
+    "rfm_segments",
+    "rfm_transitions",
+]
