@@ -55,3 +55,14 @@ def top_items(weights, row, k, n_neighbours, shrinkage=0.0, *, exclude=True, nea
     if not score.any():
         score, source = buyers * allowed, "popularity"
     return [(int(item), float(score[item]), source) for item in best(score, buyers, k)]
+
+
+def popular(scores, buyers):
+    """All items: score descending, then number of buyers descending, then position."""
+    return sorted(range(len(scores)), key=lambda item: (-scores[item], -buyers[item], item))
+
+
+def frequent(row, share, buyers, k, excluded=()):
+    """The list of one customer by own weight plus the share of all customers: (item, score) from the best."""
+    scores = np.float64(np.float32(row)) + share
+    return [(item, float(scores[item])) for item in popular(scores, buyers) if item not in excluded][:k]

@@ -3,5 +3,16 @@
 from crmkit.recommend._interactions import Interactions, interactions
 from crmkit.recommend._top_items import top_items
 from crmkit.recommend.item_knn import ItemKnn, fit_item_knn
+from crmkit.recommend.popularity import Frequency, Popularity, fit_frequency, fit_popularity
 
-__all__ = ["Interactions", "ItemKnn", "fit_item_knn", "interactions", "top_items"]
+__all__ = [
+    "Frequency",
+    "Interactions",
+    "ItemKnn",
+    "Popularity",
+    "fit_frequency",
+    "fit_item_knn",
+    "fit_popularity",
+    "interactions",
+    "top_items",
+]

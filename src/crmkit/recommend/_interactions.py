@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _events, _frame, _options
+from crmkit._kernels import frequency as _f
 from crmkit._kernels import sparse as _k
 from crmkit.errors import DataError, LimitError, OptionError
 
@@ -120,6 +121,8 @@ class Interactions:
         Place of each item in `order`: the rule that breaks ties.
     weight : str or None
         What was counted.
+    age : ndarray of float64 or None
+        Days from the latest purchase of each pair of `by_customer` to the last one of the log; None without times.
     half_life : float or None
         Days after which a purchase weighs half.
     end : Timestamp or None
@@ -134,6 +137,7 @@ class Interactions:
     by_item: Rows
     order: npt.NDArray[np.int32]
     rank: npt.NDArray[np.int32]
+    age: npt.NDArray[np.float64] | None
     weight: str | None
     half_life: float | None
     end: Any
@@ -178,10 +182,11 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     everybody = np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(log.lines.start))
     customer, customers = log.labels.used(everybody[bought])
     item, items = cast(_frame.Labels, log.items).used(cast("npt.NDArray[np.int32]", log.lines.item)[bought])
+    time, of_line, bought_item = _frame.readonly(log.lines.time[bought]), customer, item
     value = np.ones(bought.size)
     if half_life is not None:
         end = log.span.end if end is None else end
-        halvings = (log.clock.moment(end) - log.lines.time[bought]) / (log.clock.ticks_per_day * half_life)
+        halvings = (log.clock.moment(end) - time) / (log.clock.ticks_per_day * half_life)
         if halvings.min() < -FAR:
             msg = f"a purchase lies more than {FAR:g} half-lives of {half_life:g} days after {end}; fit anew with it"
             raise DataError(msg)
@@ -196,6 +201,10 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     )
     by_customer = Rows(start, index, np.maximum(total, SMALLEST).astype(np.float32))
     by_item = Rows(*_k.transpose(by_customer.start, by_customer.index, by_customer.value, len(items)))
+    age = None
+    if log.columns.get("time") is not None:
+        time_of = _f.latest(by_customer.start, by_customer.index, _frame.readonly(of_line), _frame.readonly(bought_item), time)
+        age = _frame.readonly((log.clock.moment(log.span.end) - time_of) / log.clock.ticks_per_day)
     # a stable sort of codes that ascend with the ids
     order = np.argsort(-np.diff(by_item.start), kind="stable").astype(np.int32)
     rank = np.empty_like(order)
@@ -207,6 +216,7 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
         by_item=by_item,
         order=_frame.readonly(order),
         rank=_frame.readonly(rank),
+        age=age,
         weight=weight,
         half_life=half_life,
         end=end,

@@ -29,6 +29,10 @@ class Recommender(Protocol):
     def interactions(self) -> Interactions:
         """The purchases it was fitted to."""
 
+    @property
+    def popular(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any]]:
+        """The items from the most popular, and how popular each is: what answers where the model has nothing to say."""
+
     def top(
         self, history: Rows, excluded: Rows, k: int, customers: npt.NDArray[np.int32]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
@@ -49,7 +53,7 @@ def top_items(
 
     Parameters
     ----------
-    model : ItemKnn
+    model : ItemKnn, Frequency or Popularity
         A fitted recommender.
     customers : list or column of ids, optional
         Whom to recommend to, each once; by default everybody in `history`, or else in the interactions of the model.
@@ -71,7 +75,8 @@ def top_items(
         One row per recommendation, customers in the order asked: customer_id and item_id with the types they came
         with, rank (from 1), score, and source. Scores of different sources cannot be compared: source is the name of
         the model, whose scores are sums of similarities, or "popularity", whose score is the number of customers who
-        bought the item. A customer nothing can be recommended to has no row.
+        bought the item (for models of popularity and frequency, what they count as popular). A customer nothing can be
+        recommended to has no row.
 
     Raises
     ------
@@ -113,6 +118,8 @@ def top_items(
     nothing = Rows(np.zeros(len(rows) + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
     excluded = bought if exclude == "bought" else nothing
 
+    favourites, popularity = model.popular
+
     def best(piece: tuple[int, int]) -> tuple[Any, ...]:
         part = row[slice(*piece)]
         known = np.flatnonzero(part >= 0)
@@ -120,7 +127,7 @@ def top_items(
         found = np.zeros(part.size, np.int64)
         found[known] = np.diff(start)
         unserved = np.flatnonzero(found == 0)
-        start, popular = _k.most_popular(seen.order, excluded.start, excluded.index, k, _frame.readonly(part[unserved]))
+        start, popular = _k.most_popular(favourites, excluded.start, excluded.index, k, _frame.readonly(part[unserved]))
         filled = np.zeros(part.size, np.int64)
         filled[unserved] = np.diff(start)
         # each customer has the rows of one source
@@ -128,19 +135,20 @@ def top_items(
         items = np.empty(source.size, np.int32)
         scores = np.empty(source.size, np.float64)
         items[~source], items[source] = item, popular
-        scores[~source], scores[source] = score, seen.buyers[popular]
+        scores[~source], scores[source] = score, popularity[popular]
         return found + filled, items, scores, source
 
     parts = _threads.run(best, _threads.chunks(row.size, PIECE), n_threads=n_threads)
     n, item, score, popular = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else NO_ROWS
     ends = np.cumsum(n)
+    names = tuple(dict.fromkeys((model.SOURCE, POPULARITY)))  # popularity itself has one
     return _frame.table(
         {
             "customer_id": _frame.Labelled(who.labels, np.repeat(who.codes, n)),
             "item_id": _frame.Labelled(seen.items, item),
             "rank": np.arange(1, item.size + 1) - np.repeat(ends - n, n),
             "score": score,
-            "source": _frame.Categories(popular.astype(np.int8), (model.SOURCE, POPULARITY)),
+            "source": _frame.Categories(popular.astype(np.int8) * (len(names) - 1), names),
         },
         kind=seen.customers.kind,
     )
@@ -173,7 +181,7 @@ def folded_in(history: Any, seen: Interactions) -> Interactions:
         len(past.customers),
         len(seen.items),
     )
-    return dataclasses.replace(past, by_customer=Rows(start, index, value.astype(np.float32)))
+    return dataclasses.replace(past, by_customer=Rows(start, index, value.astype(np.float32)), age=None)
 
 
 def asked(customers: Any, seen: Interactions, past: Interactions | None) -> tuple[_frame.Ids, npt.NDArray[np.int32], Rows, Rows]:

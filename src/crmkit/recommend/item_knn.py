@@ -153,6 +153,11 @@ class ItemKnn:
     shrinkage: float
     neighbours: Rows
 
+    @property
+    def popular(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The items from the most popular, and the number of customers who bought each of them."""
+        return self.interactions.order, self.interactions.buyers
+
     def top(
         self, history: Rows, excluded: Rows, k: int, customers: npt.NDArray[np.int32]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
