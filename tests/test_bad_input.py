@@ -81,6 +81,11 @@ def renewals() -> pd.DataFrame:
     return pd.DataFrame({"age": np.minimum(ends, watched), "lost": (ends <= watched).astype(int)})
 
 
+def known() -> pd.DataFrame:
+    table = crm.clv.split(orders(), calibration_end="2023-10-01").known
+    return table.drop(columns=["unit", "monetary_value", "first_value", "holdout_monetary_value"]).reset_index()
+
+
 def opportunities() -> pd.DataFrame:
     rng = np.random.default_rng(5)
     taken = rng.random((40, 8)) < np.minimum(rng.beta(2, 3, 40)[:, None], 0.9)
@@ -305,6 +310,22 @@ CASES: dict[str, Case] = {
         numbers=RFT,
         optional=("customer_id", "monetary_value", "first_value"),
         none_is_new=True,
+    ),
+    "clv.evaluate": Case(
+        lambda f: crm.clv.evaluate(buying(), f),
+        known,
+        numbers=(*RFT, "holdout_frequency", "holdout_T"),
+        optional=("customer_id", "previous_frequency"),
+        per_row=False,
+    ),
+    "clv.compare": Case(
+        # forecasts of a number alone have no log score
+        lambda f: crm.clv.compare(buying(), f)[["mae", "mae_se", "rmse", "bias", "bias_se", "expected", "actual"]],
+        known,
+        numbers=(*RFT, "holdout_frequency", "holdout_T", "previous_frequency"),
+        optional=("customer_id", "previous_frequency"),
+        per_row=False,
+        kinds=("polars",),
     ),
     "clv.lifetime_value": Case(
         lambda f: crm.clv.lifetime_value(buying(), spend(), f),

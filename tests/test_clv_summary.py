@@ -151,6 +151,8 @@ def test_split_loses_nobody():
     assert known["holdout_frequency"].tolist() == [1, 0]
     assert known["holdout_monetary_value"].tolist() == [25.0, 0.0]
     assert set(known["holdout_T"]) == {28.0}
+    # in the 28 days before: all but the first purchase
+    assert known["previous_frequency"].tolist() == [1, 0]
     assert (known.attrs["end"], new.attrs["end"]) == ("2024-01-15", "2024-02-12")
     assert new.index.tolist() == ["cid"]
     assert new.columns.tolist() == clv.summarize(ORDERS).columns.tolist()
@@ -186,6 +188,9 @@ def test_split_by_the_slow_road(rows, cut, length):
     for customer, row in known.iterrows():
         expected = later.get(customer, (0, 0.0))
         assert (row["holdout_frequency"], row["holdout_monetary_value"], row["holdout_T"]) == approx((*expected, length))
+        first = min(date for who, date, _ in plain if who == customer)
+        window = naive.holdout(plain, max(first, after - dt.timedelta(days=length)), after)
+        assert row["previous_frequency"] == window.get(customer, (0, 0.0))[0]
 
 
 def test_split_of_cdnow_has_the_purchases_of_the_literature(cdnow_sample):

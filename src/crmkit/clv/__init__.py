@@ -17,18 +17,22 @@ from crmkit.clv.predict import (
 )
 from crmkit.clv.sbg import Sbg, fit_sbg
 from crmkit.clv.summary import Split, compress, split, summarize
+from crmkit.clv.validate import Evaluation, compare, evaluate
 
 __all__ = [
     "Bdw",
     "BgBb",
     "BgNbd",
+    "Evaluation",
     "GammaGamma",
     "MbgNbd",
     "ParetoNbd",
     "Sbg",
     "Split",
+    "compare",
     "compress",
     "discounted_purchases",
+    "evaluate",
     "expected_purchases",
     "expected_spend",
     "fit_bdw",

@@ -133,8 +133,9 @@ def split(
     -------
     Split
         ``known``: the table of ``summarize(log, end=calibration_end)``, with ``holdout_frequency`` (purchase days in the
-        holdout), ``holdout_monetary_value`` (mean over them, 0 where there is none; absent without amounts) and ``holdout_T``,
-        the length of the holdout in `unit`. ``new``: the customers whose first purchase lies in the holdout, as `summarize`
+        holdout), ``holdout_monetary_value`` (mean over them, 0 where there is none; absent without amounts), ``holdout_T``, the
+        length of the holdout in `unit`, and ``previous_frequency`` (repeat purchase days in the period of that length before
+        it). ``new``: the customers whose first purchase lies in the holdout, as `summarize`
         gives them at `end`; it may have no rows. Nobody is lost: the two together are those of ``summarize(log, end=end)``.
 
     Raises
@@ -186,17 +187,22 @@ def split(
         raise DataError(msg)
     orders, n = log.orders, log.n_customers
     amount = _NO_AMOUNTS if orders.amount is None else orders.amount
-    days, spend = np.empty(n, np.int64), np.empty(n)
-    _threads.run(
-        lambda piece: _k.count_later(
-            orders.start, orders.time, amount, log.clock.ticks_per_day, cut, last_day, *piece, days, spend
-        ),
-        _threads.chunks(n, _CUSTOMERS),
-    )
+    days, earlier, spend = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+    length, ticks = last_day - cut, log.clock.ticks_per_day
+
+    def count(piece: tuple[int, int]) -> None:
+        # the second call writes over the spend of the first
+        _k.count_later(orders.start, orders.time, amount, ticks, cut - length, cut, *piece, earlier, spend)
+        _k.count_later(orders.start, orders.time, amount, ticks, cut, last_day, *piece, days, spend)
+
+    _threads.run(count, _threads.chunks(n, _CUSTOMERS))
+    # the first purchase is no repeat
+    earlier -= (before["T"] >= 0) & (before["T"] < length)
     later: dict[str, Any] = {"holdout_frequency": days[bought]}
     if orders.amount is not None:
         later["holdout_monetary_value"] = spend[bought]
-    later["holdout_T"] = np.full(bought.size, (last_day - cut) / days_in(name))
+    later["holdout_T"] = np.full(bought.size, length / days_in(name))
+    later["previous_frequency"] = earlier[bought]
     new = np.flatnonzero((before["T"] < 0) & (whole["T"] >= 0))
     return Split(_table(log, bought, before, name, cut, later), _table(log, new, whole, name, last_day))
 
