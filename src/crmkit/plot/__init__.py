@@ -2,7 +2,7 @@
 
 from crmkit.plot.clv import clv_calibration, clv_value
 from crmkit.plot.cohort import cohort_heatmap, cohort_retention
-from crmkit.plot.feedback import feedback_nps
+from crmkit.plot.feedback import feedback_change, feedback_distribution, feedback_drivers, feedback_nps, feedback_trend
 from crmkit.plot.rfm import rfm_distributions, rfm_heatmap, rfm_lorenz, rfm_map, rfm_segments, rfm_transitions
 
 __all__ = [
@@ -10,7 +10,11 @@ __all__ = [
     "clv_value",
     "cohort_heatmap",
     "cohort_retention",
+    "feedback_change",
+    "feedback_distribution",
+    "feedback_drivers",
     "feedback_nps",
+    "feedback_trend",
     "rfm_distributions",
     "rfm_heatmap",
     "rfm_lorenz",
