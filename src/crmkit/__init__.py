@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         recommend,
         results,
         rfm,
+        survival,
     )
     from crmkit._events import EventLog, events
     from crmkit._report import report
@@ -48,6 +49,7 @@ _HOME: dict[str, str | None] = {
     "report": "_report",
     "results": None,
     "rfm": None,
+    "survival": None,
     "warmup": "_warmup",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "report",
     "results",
     "rfm",
+    "survival",
     "warmup",
 ]
 

@@ -1,0 +1,6 @@
+"""How long customers stay, where many have not left yet: survival curves and what tells them apart."""
+
+from crmkit.survival._compare import LogRank, logrank
+from crmkit.survival._curve import curve
+
+__all__ = ["LogRank", "curve", "logrank"]
