@@ -66,3 +66,14 @@ def frequent(row, share, buyers, k, excluded=()):
     """The list of one customer by own weight plus the share of all customers: (item, score) from the best."""
     scores = np.float64(np.float32(row)) + share
     return [(item, float(scores[item])) for item in popular(scores, buyers) if item not in excluded][:k]
+
+
+def ease(weights, penalty):
+    """Item by item, the ridge regression of what was bought of it on all other items."""
+    n = weights.shape[1]
+    out = np.zeros((n, n))
+    for j in range(n):
+        others = np.delete(weights, j, axis=1)
+        solved = np.linalg.solve(others.T @ others + penalty * np.eye(n - 1), others.T @ weights[:, j])
+        out[np.arange(n) != j, j] = solved
+    return out

@@ -53,7 +53,7 @@ def top_items(
 
     Parameters
     ----------
-    model : ItemKnn, Frequency or Popularity
+    model : Ease, ItemKnn, Frequency or Popularity
         A fitted recommender.
     customers : list or column of ids, optional
         Whom to recommend to, each once; by default everybody in `history`, or else in the interactions of the model.
@@ -74,7 +74,7 @@ def top_items(
     DataFrame
         One row per recommendation, customers in the order asked: customer_id and item_id with the types they came
         with, rank (from 1), score, and source. Scores of different sources cannot be compared: source is the name of
-        the model, whose scores are sums of similarities, or "popularity", whose score is the number of customers who
+        the model, whose scores its function explains, or "popularity", whose score is the number of customers who
         bought the item (for models of popularity and frequency, what they count as popular). A customer nothing can be
         recommended to has no row.
 
