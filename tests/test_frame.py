@@ -465,3 +465,15 @@ def test_an_offset_without_a_name_is_told_in_utc_by_polars():
     moments = _frame.Moments(np.array([0]), _frame.Clock("us", "+05:30"))
     assert _frame.table({"t": moments}, kind="polars")["t"].dtype.time_zone == "UTC"
     assert str(_frame.table({"t": moments})["t"].iloc[0]) == "1970-01-01 05:30:00+05:30"
+
+
+def test_bytes_are_no_text():
+    with pytest.raises(DataError, match="holds bytes"):
+        _frame.text(pd.DataFrame({"name": [b"ann", None]}), "name")
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_no_column_of_a_result_takes_the_place_of_the_id(kind):
+    labels = _frame.ids({"polars": pl.DataFrame, "pyarrow": pa.table}[kind]({"n": ["a", "b"]}), "n").labels
+    with pytest.raises(OptionError, match="named 'n'"):
+        _frame.per_label(labels, np.array([0, 1]), {"n": np.array([5, 6])}, name="n")

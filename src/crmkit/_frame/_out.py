@@ -70,6 +70,9 @@ def per_label(
         frame = _pandas(columns, index=index.rename(name))
         frame.attrs.update(attrs or {})
         return frame
+    if name in columns:
+        msg = f"the id column is named {name!r}, like a column of the result, which would take its place; rename it"
+        raise OptionError(msg)
     return table({name: Labelled(labels, codes), **columns}, kind=labels.kind)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from crmkit._frame._ids import ids
 from crmkit._frame._numbers import readonly
 from crmkit._frame._read import read
+from crmkit.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -32,6 +33,9 @@ def text(frame: Any, column: Any, *, keyword: str | None = None) -> Text:
     codes = np.empty(len(encoded.labels) + 1, np.int32)
     codes[-1] = -1
     for old, value in enumerate(encoded.labels.as_index()):
+        if isinstance(value, bytes):
+            msg = f"column {column!r} holds bytes, not text; decode it first, as with .str.decode('utf-8')"
+            raise DataError(msg)
         shown = _shown(value)
         codes[old] = known.setdefault(shown, len(known)) if shown.strip() else -1
     return Text(readonly(codes[encoded.codes]), tuple(known))
