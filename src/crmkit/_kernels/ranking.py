@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -97,3 +99,23 @@ def hull(t: Longs, f: Longs) -> Longs:
         corner[m - 1] = g
         ones[m], zeros[m] = above1, above0
     return corner[:m].copy()
+
+
+@kernel
+def line(z: Floats, t: Longs, rows: Longs, a: float, b: float, out: Floats) -> None:
+    """Logistic regression of `t` ones among `rows` on a + b z: its loss, the loss's slopes downhill, the information."""
+    loss, slope_a, slope_b, aa, ab, bb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(z.size):
+        fitted = a + b * z[i]
+        # one exponential, of a number that cannot overflow, serves the loss and the share
+        e = math.exp(-abs(fitted))
+        share = 1.0 / (1.0 + e) if fitted >= 0.0 else e / (1.0 + e)
+        loss += rows[i] * (max(fitted, 0.0) + math.log1p(e)) - t[i] * fitted
+        residual = t[i] - rows[i] * share
+        slope_a += residual
+        slope_b += residual * z[i]
+        weight = rows[i] * share * (1.0 - share)
+        aa += weight
+        ab += weight * z[i]
+        bb += weight * z[i] * z[i]
+    out[0], out[1], out[2], out[3], out[4], out[5] = loss, slope_a, slope_b, aa, ab, bb

@@ -291,32 +291,33 @@ def _recalibrate(p: Floats, t: Any, rows: Any, level: float) -> tuple[tuple[Esti
     centre = float(rows @ x) / n
     scale = math.sqrt(float(rows @ np.square(x - centre)) / n)
     z = (x - centre) / scale
-    design = np.stack([np.ones(z.size), z])
+    t, rows = np.ascontiguousarray(t), np.ascontiguousarray(rows)
 
-    def loss(beta: Floats) -> float:
-        fitted = beta @ design
-        return float(rows @ np.logaddexp(0.0, fitted) - t @ fitted)
+    def sums(beta: Floats) -> Floats:
+        out = np.empty(6)
+        _k.line(z, t, rows, beta[0], beta[1], out)
+        return out
 
-    beta = np.array([math.log(t.sum() / (n - t.sum())), 0.0])
-    current = loss(beta)
+    # calibrated probabilities are there already; others start from the base rate where that fits better
+    beta = np.array([centre, scale])
+    now = sums(beta)
+    rate = float(t.sum()) / n
+    if now[0] > -n * (rate * math.log(rate) + (1.0 - rate) * math.log1p(-rate)):
+        beta = np.array([math.log(rate / (1.0 - rate)), 0.0])
+        now = sums(beta)
     for _ in range(STEPS):
-        fitted = beta @ design
-        share = np.exp(-np.logaddexp(0.0, -fitted))
-        slopes = design @ (t - rows * share)
-        information = (design * (rows * share * (1.0 - share))) @ design.T
-        step = np.linalg.solve(information, slopes)
+        step = np.linalg.solve(now[[3, 4, 4, 5]].reshape(2, 2), now[1:3])
         length = 1.0
-        while loss(beta + length * step) > current + 1e-12 * n and length > 1e-6:
+        after = sums(beta + step)
+        while after[0] > now[0] + 1e-12 * n and length > 1e-6:
             length /= 2.0
-        beta = beta + length * step
-        current = loss(beta)
-        if float(np.abs(step).max()) < 1e-10:
+            after = sums(beta + length * step)
+        beta, now = beta + length * step, after
+        if float(np.abs(step).max()) < 1e-8:  # quadratic: the next step would be of the size of rounding
             break
     else:
         return None, "the search for the slope did not come to an end"
-    fitted = beta @ design
-    share = np.exp(-np.logaddexp(0.0, -fitted))
-    covariance = np.linalg.inv((design * (rows * share * (1.0 - share))) @ design.T)
+    covariance = np.linalg.inv(now[[3, 4, 4, 5]].reshape(2, 2))
     # back from the standardised scale: slope = b / scale, intercept = a − b · centre / scale
     back = np.array([[1.0, -centre / scale], [0.0, 1.0 / scale]])
     values, spread = back @ beta, np.sqrt(np.diag(back @ covariance @ back.T))
