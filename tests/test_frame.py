@@ -475,5 +475,7 @@ def test_bytes_are_no_text():
 @pytest.mark.parametrize("kind", ["polars", "pyarrow"])
 def test_no_column_of_a_result_takes_the_place_of_the_id(kind):
     labels = _frame.ids({"polars": pl.DataFrame, "pyarrow": pa.table}[kind]({"n": ["a", "b"]}), "n").labels
-    with pytest.raises(OptionError, match="named 'n'"):
+    with pytest.raises(OptionError, match="'n' is named like a column"):
         _frame.per_label(labels, np.array([0, 1]), {"n": np.array([5, 6])}, name="n")
+    both = _frame.table({"x": np.array([1])}, keys={"n": np.array([2])}, kind=kind)
+    assert list(both.column_names if kind == "pyarrow" else both.columns) == ["n", "x"]

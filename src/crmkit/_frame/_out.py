@@ -70,14 +70,20 @@ def per_label(
         frame = _pandas(columns, index=index.rename(name))
         frame.attrs.update(attrs or {})
         return frame
-    if name in columns:
-        msg = f"the id column is named {name!r}, like a column of the result, which would take its place; rename it"
-        raise OptionError(msg)
-    return table({name: Labelled(labels, codes), **columns}, kind=labels.kind)
+    return table(columns, keys={name: Labelled(labels, codes)}, kind=labels.kind)
 
 
-def table(columns: Mapping[str, Any], *, kind: str = "pandas") -> Any:
-    """Build a new frame from arrays, labelled codes and categories."""
+def table(columns: Mapping[str, Any], *, keys: Mapping[Any, Any] | None = None, kind: str = "pandas") -> Any:
+    """Build a new frame from arrays, labelled codes and categories.
+
+    `keys` are columns in front whose names the user chose: one named like a column of the result would be lost, and is refused.
+    """
+    if keys is not None:
+        taken = [name for name in keys if name in columns]
+        if taken:
+            msg = f"column {taken[0]!r} is named like a column of the result, which would take its place; rename it"
+            raise OptionError(msg)
+        columns = {**keys, **columns}
     if kind == "pandas":
         return _pandas(columns, index=None)
     if kind == "polars":
