@@ -389,7 +389,8 @@ def on_log_odds(value: float, se: float, n: int, level: float, method: str) -> E
     margin = critical_value(level) * se / (value * (1.0 - value))
     odds = math.log(value / (1.0 - value))
     low, high = (1.0 / (1.0 + math.exp(-min(max(end, -700.0), 700.0))) for end in (odds - margin, odds + margin))
-    return Estimate(value, low, high, se, n, level, method)
+    # there and back rounds: without any spread the ends are the value itself
+    return Estimate(value, min(low, value), max(high, value), se, n, level, method)
 
 
 def _newcombe(value: float, m: int, n: int, level: float) -> Estimate:
