@@ -45,7 +45,7 @@ def nearest_items(dense, k, shrinkage=0.0, pieces=((0, N_ITEMS),)):
     squares = sparse.squared_norms(by_item[0], by_item[2])
     found = []
     for first, last in pieces:
-        start, item, similarity = item_knn.neighbours(*by_item, *by_customer, squares, rank, order, k, shrinkage, first, last)
+        start, item, similarity = item_knn.neighbours(*by_item, *by_customer, squares, rank, order, k, shrinkage, 0, first, last)
         found += [
             list(zip(item[a:b].tolist(), similarity[a:b].astype(float).tolist(), strict=True))
             for a, b in itertools.pairwise(start)

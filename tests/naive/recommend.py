@@ -15,13 +15,30 @@ def table(rows, columns, values, n_rows, n_columns):
     return dense
 
 
-def similarity(weights, shrinkage=0.0):
-    """Cosine of every pair of columns, damped where few customers share the pair; the diagonal is no similarity."""
-    dot, bought = weights.T @ weights, (weights > 0).astype(float)
-    shared, square = bought.T @ bought, np.diag(dot)
+def similarity(weights, shrinkage=0.0, measure="cosine"):
+    """Similarity of every pair of columns, damped where few customers share the pair; the diagonal is no similarity."""
+    bought = (weights > 0).astype(float)
+    shared, buyers, n = bought.T @ bought, bought.sum(axis=0), len(weights)
+    information = np.log((weights.shape[1] + 1) / np.maximum(bought.sum(axis=1, keepdims=True), 1))
+    if measure == "tfidf":
+        weights = np.sqrt(weights) * information
+    if measure == "bm25":
+        length = weights.sum(axis=0)
+        weights = weights * 2.2 / (1.2 * (0.25 + 0.75 * length / length.mean()) + weights) * information
+    dot = weights.T @ weights
+    square = np.diag(dot)
     similar = np.zeros(dot.shape)
     pairs = shared > 0
-    similar[pairs] = dot[pairs] / np.sqrt(np.outer(square, square)[pairs]) * (shared[pairs] / (shared[pairs] + shrinkage))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = {
+            "cosine": dot / np.sqrt(np.outer(square, square)),
+            "tfidf": dot / np.sqrt(np.outer(square, square)),
+            "bm25": dot,
+            "jaccard": shared / (buyers[:, None] + buyers - shared),
+            "lift": shared * n / np.outer(buyers, buyers),
+            "conditional": shared / buyers[:, None],
+        }[measure]
+    similar[pairs] = first[pairs] * (shared[pairs] / (shared[pairs] + shrinkage))
     np.fill_diagonal(similar, 0.0)
     return similar.astype(np.float32).astype(float)
 

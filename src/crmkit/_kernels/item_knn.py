@@ -17,6 +17,21 @@ from crmkit._kernels.top_k import best_first, offer
 __all__ = ["most_popular", "neighbours", "top_neighbours"]
 
 
+COSINE, JACCARD, LIFT, CONDITIONAL = 0, 1, 2, 3
+
+
+@kernel
+def _similarity(dot: float, square: float, other: float, n: int, measure: int) -> float:
+    """Turn a product of two items into a similarity; of weights that are 1, the squares are the numbers of customers."""
+    if measure == JACCARD:
+        return dot / (square + other - dot)
+    if measure == LIFT:
+        return dot * n / (square * other)
+    if measure == CONDITIONAL:
+        return dot / square
+    return dot / float(np.sqrt(square * other))
+
+
 @kernel
 def neighbours(
     item_start: npt.NDArray[np.int64],
@@ -30,14 +45,16 @@ def neighbours(
     order: npt.NDArray[np.int32],
     k: int,
     shrinkage: float,
+    measure: int,
     first: int,
     last: int,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Find the `k` items nearest to each of items `first` to `last`, by cosine times ``n / (n + shrinkage)``.
+    """Find the `k` items nearest to each of items `first` to `last`, by `measure` times ``n / (n + shrinkage)``.
 
-    `rank` breaks ties, `order` is its inverse; an item is not its own neighbour. The answer is compressed rows.
+    Weights are positive. `rank` breaks ties, `order` is its inverse; an item is not its own neighbour. The answer is
+    compressed rows.
     """
-    n_items = item_start.size - 1
+    n_items, n_customers = item_start.size - 1, customer_start.size - 1
     dot = np.zeros(n_items, np.float64)
     shared = np.zeros(n_items if shrinkage > 0.0 else 0, np.int32)
     best = np.empty(k, np.float64)
@@ -74,8 +91,8 @@ def neighbours(
             for j in range(n_items):
                 if dot[j] > 0.0:
                     # a product instead of the root and the quotient: almost all candidates fail, and here cheaply
-                    if dot[j] * inverse[i] * inverse[j] >= floor:
-                        similarity = dot[j] / np.sqrt(squares[i] * squares[j])
+                    if measure != COSINE or dot[j] * inverse[i] * inverse[j] >= floor:
+                        similarity = _similarity(dot[j], squares[i], squares[j], n_customers, measure)
                         if shrinkage > 0.0:
                             similarity *= shared[j] / (shared[j] + shrinkage)
                         size = offer(best, best_rank, size, np.float64(np.float32(similarity)), rank[j])
@@ -90,7 +107,7 @@ def neighbours(
                 for q in range(customer_start[customer], customer_start[customer + 1]):
                     j = customer_item[q]
                     if dot[j] > 0.0:
-                        similarity = dot[j] / np.sqrt(squares[i] * squares[j])
+                        similarity = _similarity(dot[j], squares[i], squares[j], n_customers, measure)
                         if shrinkage > 0.0:
                             similarity *= shared[j] / (shared[j] + shrinkage)
                             shared[j] = 0

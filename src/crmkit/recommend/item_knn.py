@@ -11,12 +11,19 @@ import numpy.typing as npt
 from crmkit import _options, _threads
 from crmkit._kernels import item_knn as _k
 from crmkit._kernels import sparse as _sparse
-from crmkit.errors import OptionError
-from crmkit.recommend._interactions import Interactions, Rows, checked, within_limit
+from crmkit.recommend._interactions import SMALLEST, Interactions, Rows, checked, within_limit
 
 __all__ = ["ItemKnn", "fit_item_knn"]
 
-MEASURES = ("cosine",)
+MEASURES = {
+    "cosine": _k.COSINE,
+    "bm25": _k.COSINE,  # a product of weights whose squares are left out
+    "tfidf": _k.COSINE,
+    "jaccard": _k.JACCARD,
+    "lift": _k.LIFT,
+    "conditional": _k.CONDITIONAL,
+}
+SATURATION, LENGTH = 1.2, 0.75  # k1 and b of BM25
 PIECE = 128  # items of one piece of work
 
 
@@ -37,8 +44,11 @@ def fit_item_knn(
         What `recommend.interactions` returned.
     k : int, default 20
         Neighbours kept per item, itself not counted. Where customers buy few items, more of them help.
-    measure : {"cosine"}, default "cosine"
-        How similarity is measured.
+    measure : {"cosine", "bm25", "tfidf", "jaccard", "lift", "conditional"}, default "cosine"
+        How similarity is measured: from the weights (the first three), or from who bought what at all. "bm25" and "tfidf"
+        count customers who buy everything for less; "bm25" holds back very popular items too, and favours common neighbours
+        over rare ones. "lift" looks for the rare ones, and needs shrinkage. "conditional" is the share of the item's
+        customers who bought the neighbour.
     shrinkage : float, default 0.0
         Number of shared customers at which a similarity counts half: it holds back pairs that few customers have in
         common by chance.
@@ -65,6 +75,15 @@ def fit_item_knn(
     .. math:: s_{ij} = \frac{\sum_u w_{ui} w_{uj}}{\sqrt{\sum_u w_{ui}^2 \sum_u w_{uj}^2}}
               \cdot \frac{n_{ij}}{n_{ij} + h}.
 
+    With n customers, m items, :math:`n_i` customers of item i and :math:`m_u` items of customer u, the first factor is
+
+    - cosine: as it stands;
+    - tfidf: the same, with :math:`\sqrt{w_{ui}} \, \log((m + 1) / m_u)` in place of the weights;
+    - bm25: the sum of products alone, not divided by anything, with weights
+      :math:`\log((m + 1) / m_u) \, 2.2\, w_{ui} / (1.2\, (0.25 + 0.75\, W_i / \bar W) + w_{ui})`, where :math:`W_i` is
+      the sum of the item's weights and :math:`\bar W` its mean over the items;
+    - jaccard: :math:`n_{ij} / (n_i + n_j - n_{ij})`; lift: :math:`n\, n_{ij} / (n_i n_j)`; conditional: :math:`n_{ij} / n_i`.
+
     Of equally similar items the one with more buyers comes first, then the lower id. Items that share no customer are
     not neighbours, so that an item may have fewer than `k`, or none. Time grows with the sum over customers of the
     squared number of their items; memory with the interactions and `k` times the items, never with the items squared.
@@ -74,6 +93,7 @@ def fit_item_knn(
     References
     ----------
     Deshpande & Karypis (2004), Item-based top-N recommendation algorithms, ACM TOIS 22(1).
+    Robertson & Zaragoza (2009), The probabilistic relevance framework: BM25 and beyond, FnTIR 3(4).
     Bell & Koren (2007), Improved neighborhood-based collaborative filtering, KDD Cup and Workshop.
 
     Examples
@@ -91,14 +111,14 @@ def fit_item_knn(
       customers  3
     """
     seen = checked(interactions)
-    if measure not in MEASURES:
-        raise OptionError.choice("measure", measure, MEASURES)
+    measure = _options.choice("measure", measure, MEASURES)
     damping = _options.number("shrinkage", shrinkage, low=0)
     n_items = len(seen.items)
     kept = min(_options.whole("k", k, low=1), max(n_items - 1, 1))
     within_limit(n_items, kept, "items with up to {} neighbours", "lower k")
-    items, customers = seen.by_item, seen.by_customer
-    squares = _sparse.squared_norms(items.start, items.value)
+    customers = weighed(seen, measure)
+    items = Rows(*_sparse.transpose(customers.start, customers.index, customers.value, n_items))
+    squares = np.ones(n_items) if measure == "bm25" else _sparse.squared_norms(items.start, items.value)
     squares.flags.writeable = False
 
     def nearest(piece: tuple[int, int]) -> Rows:
@@ -115,6 +135,7 @@ def fit_item_knn(
                 seen.order,
                 kept,
                 damping,
+                MEASURES[measure],
                 *piece,
             )
         )
@@ -123,6 +144,26 @@ def fit_item_knn(
     start = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(rows.start) for rows in found]))]).astype(np.int64)
     neighbours = Rows(start, np.concatenate([rows.index for rows in found]), np.concatenate([rows.value for rows in found]))
     return ItemKnn(interactions=seen, k=int(k), measure=measure, shrinkage=damping, neighbours=neighbours)
+
+
+def weighed(seen: Interactions, measure: str) -> Rows:
+    """Return the table by customer with the weights that `measure` compares items by, all of them positive."""
+    rows = seen.by_customer
+    if measure == "cosine":
+        return rows
+    if measure in ("jaccard", "lift", "conditional"):
+        return Rows(rows.start, rows.index, np.ones(rows.index.size, np.float32))
+    n_items, size = len(seen.items), np.diff(rows.start)
+    weight = rows.value.astype(np.float64)
+    if measure == "tfidf":
+        told = np.sqrt(weight)
+    else:
+        total = np.zeros(n_items)
+        np.add.at(total, rows.index, weight)
+        length = 1.0 - LENGTH + LENGTH * total / total.mean()
+        told = weight * (SATURATION + 1.0) / (SATURATION * length[rows.index] + weight)
+    told *= np.repeat(np.log((n_items + 1.0) / size), size)
+    return Rows(rows.start, rows.index, np.maximum(told, SMALLEST).astype(np.float32))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
