@@ -161,7 +161,7 @@ def test_derivatives_are_those_of_the_likelihood(parameters):
 def test_estimates_find_the_truth_at_the_nominal_rate():
     """200 charities of 500 donors: the truth is inside the 95 % interval of the logs in 91 to 99 % of them."""
     truth = {"alpha": 1.2, "beta": 0.9, "gamma": 1.0, "delta": 4.0}
-    n_sets, donors = (200, 500) if hasattr(kernel.log_likelihood, "py_func") else (2, 60)
+    n_sets, donors = (200, 500) if hasattr(kernel.log_likelihood, "py_func") else (2, 300)
     rng = np.random.default_rng(14)
     inside = dict.fromkeys(truth, 0)
     for _ in range(n_sets):

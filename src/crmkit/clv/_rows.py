@@ -33,13 +33,20 @@ class Histories:
     @classmethod
     def collapse(cls, x: Floats, t_x: Floats, T: Floats, weight: Floats | None = None) -> Histories:
         """Sort equal rows together: a fit costs what the distinct rows cost, and does not see their order."""
+        if weight is None:
+            # whole numbers add up to the same in any order: sort the distinct rows alone
+            first, which = np.empty(x.size, np.int64), np.empty(x.size, np.int64)
+            u, v, w = (_frame.readonly(values.view(np.int64)) for values in (x, t_x, T))
+            first = first[: _k.distinct(u, v, w, first, which)]
+            weight = np.bincount(which, minlength=first.size).astype(np.float64)
+            x, t_x, T = x[first], t_x[first], T[first]
         # equal rows are put in the order of their weights, or the last bit of a total would follow the order of the rows
-        order = np.lexsort((T, t_x, x) if weight is None else (weight, T, t_x, x))
+        order = np.lexsort((weight, T, t_x, x))
         x, t_x, T = x[order], t_x[order], T[order]
-        first = np.ones(x.size, dtype=np.bool_)
-        first[1:] = (x[1:] != x[:-1]) | (t_x[1:] != t_x[:-1]) | (T[1:] != T[:-1])
-        starts = np.flatnonzero(first)
-        total = np.diff(starts, append=x.size).astype(np.float64) if weight is None else np.add.reduceat(weight[order], starts)
+        new = np.ones(x.size, dtype=np.bool_)
+        new[1:] = (x[1:] != x[:-1]) | (t_x[1:] != t_x[:-1]) | (T[1:] != T[:-1])
+        starts = np.flatnonzero(new)
+        total = np.add.reduceat(weight[order], starts)
         counts, which = np.unique(x[starts], return_inverse=True)
         return cls(counts, which.astype(np.int64), t_x[starts], T[starts], total)
 
