@@ -91,7 +91,7 @@ def quietly(function, *args, **options):
 
 
 @given(summaries, st.integers(2, 9), st.sampled_from(METHODS))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_scores_are_those_of_the_definition(summary, bins, method):
     scores = quietly(crm.rfm.score, summary, bins=bins, method=method)
     columns = [[Fraction(value) for value in summary[measure].tolist()] for measure in crm.rfm.MEASURES.values()]

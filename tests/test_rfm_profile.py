@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -16,6 +17,9 @@ from pytest import approx
 import crmkit as crm
 from crmkit.errors import ColumnError, DataError, OptionError
 from naive import rfm as naive
+
+# statistics of many samples: compiled loops only
+compiled_only = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="minutes without compiled kernels")
 
 # ── profile ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,6 +195,7 @@ def test_too_few_spenders_are_refused_rather_than_given_a_nan():
     assert "Gini" in repr(crm.rfm.concentration(spending([1.0, 1.0, 2.0])))
 
 
+@compiled_only
 def test_the_intervals_of_concentration_cover_at_their_level():
     # lognormal amounts: G = erf(sigma / 2), and the best tenth hold Phi(sigma - z), z the quantile of 90 %
     sigma = 0.3
