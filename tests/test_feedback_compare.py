@@ -1,5 +1,6 @@
 """Comparisons of scores against worked values, their mirror images, and simulated truth."""
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,6 +99,10 @@ def test_paired_answers_use_the_variance_of_the_differences(method):
     assert (found.value, found.ci_low, found.ci_high) == pytest.approx((-back.value, -back.ci_high, -back.ci_low), abs=1e-12)
 
 
+compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="thousands of intervals take minutes as plain Python")
+
+
+@compiled_only
 @pytest.mark.parametrize(("method", "low", "high"), [("adjusted_wald", 0.935, 0.97), ("score", 0.93, 0.97)])
 def test_paired_intervals_cover_at_their_level(method, low, high):
     random, truth, covered = np.random.default_rng(4), 100 * (0.40 - 0.30 - (0.41 - 0.27)), []
@@ -107,6 +112,7 @@ def test_paired_intervals_cover_at_their_level(method, low, high):
     assert low <= np.mean(covered) <= high
 
 
+@compiled_only
 @pytest.mark.parametrize(("method", "low"), [("adjusted_wald", 0.94), ("score", 0.94)])
 def test_independent_intervals_cover_at_their_level(method, low):
     random = np.random.default_rng(6)
