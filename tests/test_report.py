@@ -267,6 +267,19 @@ def test_groups_may_be_called_anything(log):
     assert [row[0] for row in Page(text).tables[-3][1:]] == sorted(names)
 
 
+def test_what_no_screen_can_show_does_not_reach_the_page(shop, tmp_path):
+    strange = [chr(code) for code in (0x00, 0x07, 0x0B, 0x1B, 0x7F, 0x85, 0x9F, 0xFFFE)]
+    lines = shop.transactions.assign(customer_id=shop.transactions["customer_id"] + "\x07")
+    told = pd.DataFrame(
+        {"score": [9] * len(strange), "\x01who": [f"{character}{place}" for place, character in enumerate(strange)]}
+    )
+    page = report(lines, order="order_id", survey=told, by="\x01who", title="a\x02\ud800")
+    for text in (page.html, page._repr_html_(), page.save(tmp_path / "r.html").read_text(encoding="utf-8")):
+        assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", text)
+    assert {f"\ufffd{place}" for place in range(len(strange))} <= {row[0] for row in Page(page.html).tables[-3]}
+    assert re.search(r'<td class="label">C\d+\ufffd</td>', page.html)
+
+
 def test_markup_is_escaped_once():
     assert element("p", "a < b", element("b", "&")) == "<p>a &lt; b<b>&amp;</b></p>"
     assert isinstance(join(["x"]), Markup)
@@ -353,8 +366,9 @@ def test_what_cannot_be_reported_is_refused_by_name(log, shop):
         report(log, survey=pd.DataFrame({"score": [11]}))
     with pytest.raises(ColumnError, match="no column 'score'"):
         report(log, survey=pd.DataFrame({"points": [1]}))
-    with pytest.raises(DataError, match="title is empty"):
-        report(log, title=" ")
+    for title in (" ", "", 5, None):
+        with pytest.raises(OptionError, match=re.escape(f"title={title!r} is not the name of a report")):
+            report(log, title=title)
 
 
 def test_a_report_saves_itself_and_shows_itself_in_a_notebook(page, tmp_path):
@@ -470,6 +484,107 @@ def test_ids_keep_their_spelling_and_dates_their_digits(folder):
         assert f'<td class="label">{name}</td>' in found
 
 
+def test_ids_that_read_like_nothing_are_somebodys(folder, capsys):
+    rows = "NA,2024-01-01,1\nNone,2024-01-02,2\nnull,2024-01-03,3\nnan,2024-01-04,4\nNA,2024-03-01,5\n"
+    (folder / "o.csv").write_text(f"customer_id,timestamp,amount\n{rows}")
+    (folder / "s.csv").write_text("customer_id,score\nNA,9\nnull,3\n,5\n")
+    assert command.main(["report", "o.csv", "--survey", "s.csv"]) == 0
+    assert "5 purchases of 4 customers" in capsys.readouterr().out
+    found = (folder / "crmkit-report.html").read_text(encoding="utf-8")
+    assert "1 answers come from nobody with a purchase" in found
+    for name in ("NA", "None", "null", "nan"):
+        assert f'<td class="label">{name}</td>' in found
+    # an empty field is nobody's, quoted or not, and an amount or a time "NA" is none
+    (folder / "o.csv").write_text(f'customer_id,timestamp,amount\n{rows},2024-01-01,5\n"",2024-01-01,5\n')
+    assert command.main(["report", "o.csv"]) == 2
+    assert "2 missing ids, the first in row 5" in one_line(capsys.readouterr().err)
+    (folder / "o.csv").write_text("customer_id,timestamp,amount\nNA,2024-01-01,NA\nb,2024-01-01,5\n")
+    assert command.main(["report", "o.csv"]) == 2
+    assert "column 'amount': 1 missing, the first in row 0" in one_line(capsys.readouterr().err)
+    (folder / "o.csv").write_text("customer_id,timestamp,amount\nNA,NA,4\nb,2024-01-01,5\n")
+    assert command.main(["report", "o.csv"]) == 2
+    assert "1 missing times, the first in row 0" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("heading", ["customer_id,timestamp,amount,{}", "{},customer_id,timestamp,amount"])
+def test_a_heading_that_is_there_twice_is_refused_where_it_is_wanted(heading, folder, capsys):
+    rows = "\na,2024-01-01,1,2\n" if heading.endswith("{}") else "\n2,a,2024-01-01,1\n"
+    for name in ("customer_id", "timestamp", "amount"):
+        (folder / "o.csv").write_text(heading.format(name) + rows, encoding="utf-8-sig")
+        assert command.main(["report", "o.csv"]) == 2
+        assert f"o.csv has 2 columns {name!r}; rename those that are not meant" in one_line(capsys.readouterr().err)
+
+
+def test_a_heading_that_is_there_twice_elsewhere_does_not_matter(folder):
+    rows = "x,x,,x.1,customer_id,timestamp,amount\n1,2,3,9,a,2024-01-01,1\n1,2,4,8,a,2024-03-01,2\n"
+    (folder / "o.csv").write_text(rows, encoding="utf-8-sig")
+    assert command.main(["report", "o.csv"]) == 0
+    assert "3.00" in Path("crmkit-report.html").read_text(encoding="utf-8")
+    assert command.main(["report", "o.csv", "--amount", "x.1"]) == 0
+    assert "17.00" in Path("crmkit-report.html").read_text(encoding="utf-8")
+
+
+def test_a_survey_or_parquet_with_a_column_twice_is_refused(csv, folder, capsys):
+    (folder / "s.csv").write_text("customer_id,score,score\na,1,9\n")
+    assert command.main(["report", csv, "--order", "order_id", "--survey", "s.csv"]) == 2
+    assert "s.csv has 2 columns 'score'" in one_line(capsys.readouterr().err)
+    (folder / "s.csv").write_text("customer_id,score,customer_id\na,9,b\n")
+    assert command.main(["report", csv, "--order", "order_id", "--survey", "s.csv"]) == 2
+    assert "s.csv has 2 columns 'customer_id'" in one_line(capsys.readouterr().err)
+    from pyarrow import parquet
+
+    names = ["customer_id", "timestamp", "amount", "amount"]
+    parquet.write_table(
+        pa.table([pa.array(["a"]), pa.array(["2024-01-01"]), pa.array([1.0]), pa.array([2.0])], names=names), "o.pq"
+    )
+    assert command.main(["report", "o.pq"]) == 2
+    assert "o.pq has 2 columns 'amount'" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("output", ["orders.csv", "./orders.csv", "link.html", "twin.html", "told.csv"])
+def test_the_page_is_not_written_over_what_it_is_made_from(output, csv, folder, survey, capsys):
+    survey.to_csv("told.csv", index=False)
+    (folder / "link.html").symlink_to(csv)
+    (folder / "twin.html").hardlink_to(csv)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert command.main(["report", csv, "--order", "order_id", "--survey", "told.csv", "--output", output]) == 2
+    printed = capsys.readouterr()
+    assert f"--output {Path(output)} is the file to be read, and would be overwritten" in one_line(printed.err)
+    assert printed.out == ""
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(csv, folder, monkeypatch, capsys):
+    def denied(path, mode="r", *arguments, **others):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert command.main(["report", csv, "--order", "order_id"]) == 2
+    printed = capsys.readouterr()
+    assert one_line(printed.err).endswith("--output crmkit-report.html cannot be written: Permission denied")
+    assert printed.out == ""
+
+
+def test_trying_the_output_leaves_nothing_behind_and_harms_nothing(folder, capsys):
+    (folder / "page.html").write_text("yesterday's")
+    (folder / "dangling.html").symlink_to("target.html")
+    for output in ("page.html", "dangling.html", "new.html", os.devnull):
+        assert command.main(["report", "absent.csv", "--output", output]) == 2
+        assert "absent.csv: no such file" in one_line(capsys.readouterr().err)
+    assert sorted(path.name for path in folder.iterdir()) == ["dangling.html", "page.html"]
+    assert (folder / "page.html").read_text() == "yesterday's"
+
+
+def test_two_minus_signs_are_no_purchase(folder, capsys):
+    rows = "a,2024-01-01,2,3\nb,2024-01-02,-1,4\nb,2024-01-03,-2,-5\nb,2024-02-03,,-5\na,2024-02-03,-1,-1\n"
+    (folder / "o.csv").write_text(f"customer_id,timestamp,n,price\n{rows}")
+    options = ["report", "o.csv", "--quantity", "n", "--price", "price", "--refunds", "subtract"]
+    assert command.main(options) == 2
+    assert "columns 'n' and 'price': 2 with both negative, the first in row 2; their product would be a purchase. Where it" in (
+        one_line(capsys.readouterr().err)
+    )
+
+
 def test_other_spellings_of_dates_are_read_where_they_are_told(folder, capsys):
     (folder / "o.csv").write_text("customer_id,timestamp,amount\na,05/01/2024 08:26,5\na,06/02/2024 09:00,6\n")
     assert command.main(["report", "o.csv"]) == 2
@@ -550,6 +665,9 @@ BAD_FILES = {
         ("gap.csv --encoding klingon", "unknown encoding"),
         ("negative.csv --output absent/r.html", "there is no folder absent"),
         ("negative.csv --output .", "is a folder"),
+        ("negative.csv --separator ;;", "--separator ';;' is not one plain character, such as ';', '|' or, for a tab, $'\\t'"),
+        ("negative.csv --separator §", "--separator '§' is not one plain character"),
+        ("negative.csv --separator=", "--separator '' is not one plain character"),
         ("negative.csv --price amount", "--price and --quantity go together"),
         ("negative.csv --price amount --quantity amount --amount amount", "say the same in two ways"),
         ("negative.csv --score s", "--score and --by describe a survey"),

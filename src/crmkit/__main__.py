@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(given: argparse.Namespace) -> int:
     _check(given)
-    _check_output(given.output)
+    _check_output(given.output, [path for path in (given.file, given.survey) if path is not None])
     log, report = _simulated() if given.file is None else _from_file(given)
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -112,9 +113,14 @@ def _check(given: argparse.Namespace) -> None:
     if given.survey is None and (given.score is not None or given.by is not None):
         msg = "--score and --by describe a survey; name its file with --survey"
         raise OptionError(msg)
+    # pandas would take anything longer for a regular expression, and read the file another, slower way
+    if given.separator is not None and len(given.separator.encode(errors="replace")) != 1:
+        msg = f"--separator {given.separator!r} is not one plain character, such as ';', '|' or, for a tab, $'\\t'"
+        raise OptionError(msg)
 
 
-def _check_output(path: Path) -> None:
+def _check_output(path: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output that cannot be written, or that is one of the files to be read."""
     folder = path.parent
     if path.is_dir():
         msg = f"--output {path} is a folder; name a file in it"
@@ -122,6 +128,23 @@ def _check_output(path: Path) -> None:
     if not folder.is_dir():
         msg = f"--output {path}: there is no folder {folder}"
         raise OptionError(msg)
+    target = Path(os.path.realpath(path))
+    existed = target.exists()
+    for read in inputs:
+        # links, too: the page would be written over what they point to
+        if target == Path(os.path.realpath(read)) or (existed and read.exists() and target.samefile(read)):
+            msg = f"--output {path} is the file to be read, and would be overwritten; name another"
+            raise OptionError(msg)
+    if existed and not target.is_file():  # a device or a pipe: opening it may do something
+        return
+    try:
+        # permissions, quotas and mounts say no in many ways: only trying tells
+        target.open("ab").close()
+    except OSError as error:
+        msg = f"--output {path} cannot be written: {error.strerror or error}"
+        raise OptionError(msg) from error
+    if not existed:
+        target.unlink()
 
 
 def _simulated() -> tuple[EventLog, Report]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from crmkit import _events
 from crmkit._report import facts, sections
-from crmkit._report.page import document, element
-from crmkit.errors import CrmkitWarning, DataError, FitError
+from crmkit._report.page import document, element, escaped
+from crmkit.errors import CrmkitWarning, FitError, OptionError
 
 if TYPE_CHECKING:
     from crmkit._events import ColumnNames
@@ -53,7 +53,7 @@ class Report:
     def _repr_html_(self) -> str:
         # in a frame of its own: the styles of the page and of the notebook stay apart
         page = html.escape(self.html)
-        return f'<iframe srcdoc="{page}" title="{html.escape(self.title)}" style="width:100%;height:40rem;border:0"></iframe>'
+        return f'<iframe srcdoc="{page}" title="{escaped(self.title)}" style="width:100%;height:40rem;border:0"></iframe>'
 
 
 def report(
@@ -97,6 +97,8 @@ def report(
         A column is missing, or the log has no times or amounts.
     DataError
         The events or the answers cannot be read.
+    OptionError
+        `title` is empty or not text.
     MissingExtraError
         matplotlib, which draws the pictures, is not installed.
 
@@ -112,6 +114,10 @@ def report(
     >>> page.as_of
     '2024-12-28'
     """
+    given: object = title
+    if not isinstance(given, str) or not given.strip():
+        msg = f"title={title!r} is not the name of a report: pass words"
+        raise OptionError(msg)
     log = _events.as_log(log, **columns)
     log.require("time", "amount")
     log = facts.in_pandas(log)
@@ -128,9 +134,6 @@ def report(
         if survey is not None:
             told = facts.answers(survey, score=score, by=by, customer=str(log.columns["customer"]), found=found)
     notes = tuple(dict.fromkeys(_note(warning.message) for warning in caught))
-    if not title.strip():
-        msg = "title is empty: name the report"
-        raise DataError(msg)
 
     as_of = f"{log.span.end:%Y-%m-%d}"
     parts = [sections.data(log), sections.segments(found), sections.value(ranked, simulated=truth is not None)]

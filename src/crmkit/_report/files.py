@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,11 @@ __all__ = ["Layout", "Named", "read_purchases", "read_survey"]
 TEXT = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 PARQUET = (".parquet", ".pq")
+# what stands for nothing in a column of numbers or times; among ids, each of these may be somebody's
+NOTHING = [
+    *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT"),
+    *("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str
     ids = [name for name in (named.customer, named.order, named.item) if name is not None]
     numbers = [name for name in (named.amount, named.price, named.quantity, named.less) if name is not None]
     wanted = {f"--{option}": name for option, name in dataclasses.asdict(named).items() if name is not None}
-    frame = _read(path, wanted, layout, text=[*ids, named.time])
+    frame = _read(path, wanted, layout, ids=ids, times=[named.time])
     if time_format is not None:
         frame = frame.assign(**{named.time: _times(frame, named.time, time_format)})
     if len(numbers) == 1 and named.amount is not None:
@@ -66,13 +72,22 @@ def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str
 def read_survey(path: Path, score: str, by: str | None, customer: str, layout: Layout) -> pd.DataFrame:
     """Return the answers, with the customer column where the file has it."""
     wanted = {"--score": score} | ({"--by": by} if by is not None else {})
-    return _read(path, wanted, layout, text=[customer], optional=[customer])
+    return _read(path, wanted, layout, ids=[customer], optional=[customer])
 
 
 def _amount(frame: pd.DataFrame, named: Named) -> tuple[Any, str]:
     if named.quantity is not None and named.price is not None:
         # whole columns at once, in floats: a product of small integers may not fit their type
-        amount = frame[named.quantity].astype("float64") * frame[named.price].astype("float64")
+        quantity, price = (frame[name].astype("float64") for name in (named.quantity, named.price))
+        both = ((quantity < 0) & (price < 0)).to_numpy(dtype=bool)
+        if both.any():
+            count, row = _frame.first_place(both)
+            msg = (
+                f"columns {named.quantity!r} and {named.price!r}: {count:,} with both negative, the first in row {row}; their"
+                " product would be a purchase. Where it is a refund, write the price without its minus, else both without"
+            )
+            raise DataError(msg)
+        amount = quantity * price
         title = f"{named.quantity} × {named.price}"
     else:
         assert named.amount is not None
@@ -88,7 +103,13 @@ def _amount(frame: pd.DataFrame, named: Named) -> tuple[Any, str]:
 
 
 def _read(
-    path: Path, wanted: dict[str, str], layout: Layout, *, text: list[str], optional: list[str] | None = None
+    path: Path,
+    wanted: dict[str, str],
+    layout: Layout,
+    *,
+    ids: Sequence[str],
+    times: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read the wanted columns of a file, after a look at its heading alone."""
     if not path.exists():
@@ -113,10 +134,14 @@ def _read(
         for option, name in wanted.items():
             if name not in found:
                 raise _no_column(path, option, name, found)
-        columns = list(dict.fromkeys([*wanted.values(), *(name for name in optional or () if name in found)]))
+        columns = list(dict.fromkeys([*wanted.values(), *(name for name in optional if name in found)]))
+        for name in columns:
+            if found.count(name) > 1:
+                msg = f"{path} has {found.count(name)} columns {name!r}; rename those that are not meant"
+                raise ColumnError(msg)
         if kind in PARQUET:
             return _read_parquet(path, columns)
-        return _read_text(path, columns, [name for name in text if name in columns], separator, layout)
+        return _read_text(path, columns, ids, times, separator, layout)
     except CrmkitError:
         raise
     except UnicodeDecodeError as error:
@@ -136,7 +161,11 @@ def _no_column(path: Path, option: str, name: str, found: list[str]) -> ColumnEr
 def _text_columns(path: Path, separator: str, layout: Layout) -> list[str]:
     import pandas as pd
 
-    return [str(name) for name in pd.read_csv(path, sep=separator, encoding=layout.encoding, nrows=0).columns]
+    # the heading as a row: as a heading, pandas renames what is there twice. What has no name it calls so
+    heading = pd.read_csv(
+        path, sep=separator, encoding=layout.encoding, header=None, nrows=1, dtype="string", keep_default_na=False
+    )
+    return [str(name) or f"Unnamed: {place}" for place, name in enumerate(heading.iloc[0])]
 
 
 def _parquet_columns(path: Path) -> list[str]:
@@ -156,13 +185,24 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     return pd.read_parquet(path, columns=columns).reset_index(drop=True)[columns]
 
 
-def _read_text(path: Path, columns: list[str], text: list[str], separator: str, layout: Layout) -> pd.DataFrame:
+def _read_text(
+    path: Path, columns: list[str], ids: Sequence[str], times: Sequence[str], separator: str, layout: Layout
+) -> pd.DataFrame:
     import pandas as pd
 
     # ids and times as they are written: "007" is not 7, and only the log decides what is a date. All columns are read: with
     # some alone, pandas drops surplus fields without a word, and an unquoted "5,70" would be 5
-    as_text: Any = dict.fromkeys(text, "string")
-    frame = pd.read_csv(path, sep=separator, encoding=layout.encoding, dtype=as_text, low_memory=False)
+    as_text: Any = dict.fromkeys((*ids, *times), "string")
+    nothing: Any = {name: [""] if name in ids else NOTHING for name in columns}
+    frame = pd.read_csv(
+        path,
+        sep=separator,
+        encoding=layout.encoding,
+        dtype=as_text,
+        na_values=nothing,
+        keep_default_na=False,
+        low_memory=False,
+    )
     if not isinstance(frame.index, pd.RangeIndex):
         msg = f"{path}: rows have more fields than the heading has columns; quote fields that hold {separator!r}"
         raise DataError(msg)

@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 __all__ = ["Column", "Markup", "document", "element", "figure", "join", "svg", "table"]
 
 
+# what no page may hold, and no screen can show: controls, halves of a character, and what is no character at all
+UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def showable(text: str) -> str:
+    """Put the sign for an unreadable character in place of what cannot be shown."""
+    return UNSHOWABLE.sub("\ufffd", text)
+
+
+def escaped(text: object) -> str:
+    """Return what text is in HTML."""
+    return html.escape(showable(str(text)))
+
+
 class Markup(str):
     """HTML made by the functions here; any other string is text, and is escaped before it goes into a page."""
 
@@ -30,13 +44,13 @@ class Column:
 
 def element(tag: str, /, *children: Any, **attributes: str) -> Markup:
     """Build an element; ``class_`` stands for class, other underscores for hyphens."""
-    given = "".join(f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for name, value in attributes.items())
+    given = "".join(f' {name.rstrip("_").replace("_", "-")}="{escaped(value)}"' for name, value in attributes.items())
     return Markup(f"<{tag}{given}>{join(children)}</{tag}>")
 
 
 def join(children: Iterable[Any]) -> Markup:
     """Put pieces one behind the other."""
-    return Markup("".join(child if isinstance(child, Markup) else html.escape(str(child)) for child in children))
+    return Markup("".join(child if isinstance(child, Markup) else escaped(child) for child in children))
 
 
 def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> Markup:
@@ -80,7 +94,7 @@ def svg(picture: Figure, name: str, description: str) -> Markup:
         picture.savefig(
             out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
-    text = out.getvalue()
+    text = showable(out.getvalue())
     text = text[text.index("<svg") :]
     # matplotlib draws some ids at random, and uses the same ones in every figure
     new = {old: f"{name}-{number}" for number, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text)))}
@@ -91,7 +105,7 @@ def svg(picture: Figure, name: str, description: str) -> Markup:
     assert box is not None
     return Markup(
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img"'
-        f' aria-label="{html.escape(description)}">{rest.strip()}'
+        f' aria-label="{escaped(description)}">{rest.strip()}'
     )
 
 
@@ -100,7 +114,7 @@ def document(title: str, body: Markup) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
