@@ -1,6 +1,7 @@
 """A guest in other people's processes: threads, forks, read-only installs, and nothing changed behind it."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,14 @@ def test_one_and_two_threads_give_the_same_bits(name, monkeypatch):
     one = answers(name)
     monkeypatch.setenv("CRMKIT_NUM_THREADS", "2")
     assert answers(name) == one
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_results_cross_process_boundaries(name):
+    case = CASES[name]
+    result = quietly(case.call, case.frame())
+    back = pickle.loads(pickle.dumps(result))
+    assert {w: v.tobytes() for w, v in numbers_in(back)} == {w: v.tobytes() for w, v in numbers_in(result)}
 
 
 def test_eight_threads_at_once_give_the_same_bits():

@@ -41,7 +41,7 @@ def test_whole_numbers_and_numbers():
     for bad in (0, 11, 2.0, True, "3", None):
         with pytest.raises(errors.OptionError, match=r"k=.*from 1 to 10"):
             _options.whole("k", bad, low=1, high=10)
-    for bad in (-1, math.nan, math.inf, True, "1", 1j):
+    for bad in (-1, math.nan, math.inf, True, "1", 1j, 10**400):
         with pytest.raises(errors.OptionError, match="x="):
             _options.number("x", bad, low=0)
     for bad in (0, 1):
@@ -67,6 +67,9 @@ def test_lengths_of_time(given, days):
     assert _options.days("horizon", given) == pytest.approx(days, rel=1e-15)
     assert _options.days("horizon", pd.Timedelta(days=days)) == pytest.approx(days)
     assert _options.days("horizon", np.timedelta64(7, "D")) == 7
+    for bad in (np.timedelta64(1, "M"), np.timedelta64(3)):
+        with pytest.raises(errors.OptionError, match=r"horizon="):
+            _options.days("horizon", bad)
 
 
 @pytest.mark.parametrize("bad", ["3M", "3m", "90", 90, "a while", "", "-5D", "0D", "W", None, pd.NaT, True], ids=repr)
@@ -170,15 +173,25 @@ def test_a_model_shows_its_parameters_and_what_is_wrong_with_it():
         ({"type": "Unknown"}, "type 'Unknown' is not a Toy"),
         ({"schema": 99}, "written with schema 99"),
         ({"extra": 1}, r"unknown fields \['extra'\]"),
+        ({"slope": "0.5"}, "slope is '0.5', which is no number"),
         ({"slope": None, "drop": "slope"}, r"absent fields \['slope'\]"),
     ],
-    ids=["type", "schema", "extra", "absent"],
+    ids=["type", "schema", "extra", "text", "absent"],
 )
 def test_what_is_not_the_written_model_is_refused(change, message):
     data = {**toy().to_dict(), **change}
     data.pop(data.pop("drop", None), None)
     with pytest.raises(errors.DataError, match=message):
         Toy.from_dict(data)
+
+
+def test_what_is_no_mapping_and_no_estimate_is_refused():
+    for wrong in (None, [], "{}"):
+        with pytest.raises(errors.DataError, match="to_dict"):
+            Model.from_dict(wrong)
+    for value, se in ((math.nan, 1.0), (0.0, math.nan), (0.0, -1.0), (0.0, math.inf)):
+        with pytest.raises(errors.DataError, match="finite value"):
+            Estimate.normal(value, se, n=1, level=0.95, method="wald")
 
 
 def test_a_field_that_json_does_not_know_fails_when_it_is_written():

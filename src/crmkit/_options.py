@@ -40,7 +40,7 @@ def whole(keyword: str, given: object, *, low: int, high: int | None = None) -> 
 def number(keyword: str, given: object, *, low: float, high: float = math.inf, ends: bool = True) -> float:
     """Return `given` as a float if it is a finite number between `low` and `high`, the ends included unless said."""
     if not isinstance(given, bool) and isinstance(given, numbers.Real):
-        value = float(given)
+        value = _float(given)
         inside = low <= value <= high if ends else low < value < high
         if math.isfinite(value) and inside:
             return value
@@ -60,7 +60,9 @@ def days(keyword: str, given: object) -> float:
     if isinstance(given, dt.timedelta):
         length = given / dt.timedelta(days=1)
     elif isinstance(given, np.timedelta64):
-        length = float(given / np.timedelta64(1, "D"))
+        # months and years of numpy have no length in days; nor has a length without a unit
+        fixed = np.datetime_data(given.dtype)[0] not in ("M", "Y", "generic")
+        length = float(given / np.timedelta64(1, "D")) if fixed else math.nan
     else:
         parts = DURATION.fullmatch(given) if isinstance(given, str) else None
         length = float(parts[1]) * DAYS[parts[2]] if parts and parts[2] in DAYS else math.nan
@@ -69,6 +71,13 @@ def days(keyword: str, given: object) -> float:
         msg = f"{keyword}={given!r} is not a length of time such as '52W', '90D' or '36h'{months}"
         raise OptionError(msg)
     return length
+
+
+def _float(given: numbers.Real) -> float:
+    try:
+        return float(given)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
 
 
 def generator(rng: object) -> np.random.Generator:

@@ -44,7 +44,7 @@ def warmup() -> float:
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a few rows fit no model well
-        for work in (_purchases, _recommendations, _duplicates, _churn, _answers):
+        for work in (_purchases, _cohorts, _values, _recommendations, _baskets, _duplicates, _churn, _answers, _measures):
             work()
     return time.perf_counter() - started
 
@@ -92,14 +92,56 @@ def _purchases() -> None:
     clv.expected_spend(clv.fit_gamma_gamma(summary), summary)
 
 
+def _cohorts() -> None:
+    from crmkit import cohort, rfm
+
+    lines = _lines()
+    rfm.concentration(lines, order="order_id")
+    for measure in ("customers", "net_revenue"):
+        cohort.retention(lines, measure=measure)
+    cohort.retention(lines, order="order_id", method="unbounded")
+    cohort.churn_rate(lines, inactivity="90D", order="order_id")
+
+
+def _values() -> None:
+    import pandas as pd
+
+    from crmkit import clv
+
+    summary = clv.summarize(_lines(), order="order_id")
+    spend = clv.fit_gamma_gamma(summary)
+    for fit in (clv.fit_mbg_nbd, clv.fit_pareto_nbd):
+        model = fit(summary)
+        clv.purchase_distribution(model, summary, horizon="9W", up_to=2)
+        clv.next_purchase(model, summary)
+        clv.lifetime_value(model, spend, summary)
+        clv.lifetime_value(model, spend, summary, horizon="52W")
+    givers = pd.DataFrame({"frequency": [0, 1, 2, 3, 0, 2], "recency": [0, 2, 4, 6, 0, 5], "T": [6] * 6})
+    clv.expected_purchases(clv.fit_bg_bb(givers), givers, horizon=5)
+    contracts = pd.DataFrame({"age": [1, 2, 3, 4, 4, 2, 1, 3], "lost": [1, 1, 1, 0, 0, 1, 1, 0]})
+    for fit_contracts in (clv.fit_sbg, clv.fit_bdw):
+        fit_contracts(contracts)
+
+
 def _recommendations() -> None:
     from crmkit import recommend
 
     found = recommend.interactions(_lines())
     recommend.top_items(recommend.fit_item_knn(found, shrinkage=1.0), k=2)
+    for measure in ("bm25", "tfidf", "jaccard", "lift", "conditional"):
+        recommend.fit_item_knn(found, measure=measure)
+    for fit in (recommend.fit_popularity, recommend.fit_frequency, recommend.fit_ease):
+        recommend.top_items(fit(found), k=2)
     # without times or amounts, and for customers who are new to the model
     found = recommend.interactions(_lines(), time=None, amount=None)
     recommend.top_items(recommend.fit_item_knn(found), k=2, exclude="nothing")
+
+
+def _baskets() -> None:
+    from crmkit import basket
+
+    sets = basket.frequent_itemsets(_lines(), customer="order_id", time=None, amount=None, min_support=0.02)
+    basket.rules(sets, min_confidence=0.1)
 
 
 def _duplicates() -> None:
@@ -128,7 +170,23 @@ def _churn() -> None:
 def _answers() -> None:
     from crmkit import datasets, feedback
 
-    feedback.nps(datasets.make_survey(n_customers=50).survey, by="segment")
+    answers = datasets.make_survey(n_customers=50).survey
+    feedback.nps(answers, by="segment")
+    feedback.nps(answers, by="segment", method="score")
+
+
+def _measures() -> None:
+    import pandas as pd
+
+    from crmkit import metrics, survival
+
+    happened, forecast = [0, 1, 0, 1, 1, 0, 0, 1], [0.1, 0.4, 0.35, 0.8, 0.7, 0.5, 0.2, 0.9]
+    metrics.ranking_report(happened, forecast)
+    metrics.empc(happened, forecast)
+    times = pd.DataFrame({"duration": [1.5, 2.0, 2.5, 3.0, 4.5, 5.0], "event": [1, 0, 1, 1, 0, 1], "group": list("ababab")})
+    for method in ("kaplan_meier", "nelson_aalen"):
+        survival.curve(times, method=method)
+    survival.logrank(times)
 
 
 def _lines() -> pd.DataFrame:

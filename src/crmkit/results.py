@@ -79,6 +79,9 @@ class Estimate:
         bounds: tuple[float, float] = (-math.inf, math.inf),
     ) -> Self:
         """Build the symmetric normal interval, cut off at the ends of the scale."""
+        if not (math.isfinite(value) and math.isfinite(se) and se >= 0):
+            msg = f"an estimate needs a finite value and a standard error of zero or more, not {value!r} and {se!r}"
+            raise DataError(msg)
         margin = critical_value(level) * se
         low, high = max(bounds[0], value - margin), min(bounds[1], value + margin)
         return cls(float(value), float(low), float(high), float(se), n, float(level), method)
@@ -97,7 +100,18 @@ class Estimate:
         return dataclasses.asdict(self)
 
 
-class Model:
+class Frozen:
+    """Base of frozen dataclasses with read-only mappings, which do not pickle by themselves."""
+
+    __slots__ = ()
+
+    # results cross process boundaries in services and joblib
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {field.name: _thawed(getattr(self, field.name)) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return _rebuild, (type(self), fields)
+
+
+class Model(Frozen):
     """Base of the fitted models, which are frozen dataclasses: what was learned, how well, and from what; never the data.
 
     A subclass is declared ``@dataclass(frozen=True, slots=True, eq=False, repr=False)`` and names its parameters in
@@ -115,18 +129,17 @@ class Model:
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, _frozen(value))
 
-    # models cross process boundaries in services and joblib, read-only mappings do not
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), {field.name: _thawed(getattr(self, field.name)) for field in dataclasses.fields(self)})  # type: ignore[arg-type]
-
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain values that survive JSON, with its `type` and `schema`."""
         fields = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         return {"type": type(self).__name__, "schema": self.SCHEMA, **fields}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, data: Any) -> Self:
         """Rebuild the model that `to_dict` wrote."""
+        if not isinstance(data, Mapping):
+            msg = f"expected the mapping that to_dict writes, got {type(data).__name__}"
+            raise DataError(msg)
         kind = _model_classes().get(str(data.get("type")))
         if kind is None or not issubclass(kind, cls):
             msg = f"type {data.get('type')!r} is not a {cls.__name__}; import the crmkit topic the model belongs to first"
@@ -140,7 +153,13 @@ class Model:
         if unknown or absent:
             msg = f"{kind.__name__} does not match its schema: unknown fields {unknown}, absent fields {absent}"
             raise DataError(msg)
-        return kind(**{name: _revive(data[name]) for name in declared})
+        fields = {name: _revive(data[name]) for name in declared}
+        for name, field in declared.items():
+            number = isinstance(fields[name], (int, float)) and not isinstance(fields[name], bool)
+            if field.type in (float, "float") and not number:
+                msg = f"{kind.__name__}: {name} is {fields[name]!r}, which is no number; the file is damaged"
+                raise DataError(msg)
+        return kind(**fields)
 
     def __repr__(self) -> str:
         lines = [f"{self.TITLE or type(self).__name__}"]
@@ -194,8 +213,8 @@ def _thawed(value: Any) -> Any:
     return tuple(_thawed(item) for item in value) if isinstance(value, tuple) else value
 
 
-def _rebuild(kind: type[Model], fields: dict[str, Any]) -> Model:
-    return kind(**fields)
+def _rebuild(kind: type[Any], fields: dict[str, Any]) -> Any:
+    return kind(**{name: _frozen(value) if isinstance(value, dict) else value for name, value in fields.items()})
 
 
 def _shown(value: object) -> str:
@@ -209,21 +228,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
-        return {"array": _plain(value.tolist()), "dtype": value.dtype.str}
+        return {"__array__": _plain(value.tolist()), "__dtype__": value.dtype.str}
     if isinstance(value, np.generic):
         return _plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}
+        return {"__float__": str(value)}
     json.dumps(value)  # a field that cannot be written is a defect of the model class: fail here, not in the service
     return value
 
 
 def _revive(value: Any) -> Any:
     if isinstance(value, Mapping):
-        if set(value) == {"array", "dtype"}:
-            return np.array(_revive(value["array"]), dtype=np.dtype(value["dtype"]))
-        if set(value) == {"float"}:
-            return float(value["float"])
+        if set(value) == {"__array__", "__dtype__"}:
+            return np.array(_revive(value["__array__"]), dtype=np.dtype(value["__dtype__"]))
+        if set(value) == {"__float__"}:
+            return float(value["__float__"])
         return {key: _revive(item) for key, item in value.items()}
     if isinstance(value, list):
         return tuple(_revive(item) for item in value)

@@ -184,11 +184,8 @@ def panel(
         measures["label_end"] = Labelled(Labels(bounds.end_stamps, "pandas"), cutoff)
         measures["churned"] = ~bought
     # two keys and no index outside pandas: the table is built flat, and indexed where there is one
-    if name in {"cutoff", *measures}:
-        msg = f"the customer column is named {name!r} like a column of the panel; rename it"
-        raise OptionError(msg)
-    keys = {name: Labelled(log.labels, customer), "cutoff": Labelled(Labels(bounds.cutoff_stamps, "pandas"), cutoff)}
-    out = _frame.table({**keys, **measures}, kind=log.labels.kind)
+    found = {"cutoff": Labelled(Labels(bounds.cutoff_stamps, "pandas"), cutoff), **measures}
+    out = _frame.table(found, keys={name: Labelled(log.labels, customer)}, kind=log.labels.kind)
     if log.labels.kind == "pandas":
         out = out.set_index([name, "cutoff"])
         out.attrs.update({"horizon": None if horizon is None else str(horizon), "log_end": str(log.span.end)})

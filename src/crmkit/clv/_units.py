@@ -6,8 +6,6 @@ import math
 import re
 from typing import Any
 
-import numpy as np
-
 from crmkit import _options
 from crmkit.errors import FitError, OptionError
 
@@ -26,11 +24,12 @@ def unit_name(unit: Any) -> str:
             hint = ": months differ in length" if unit.upper().startswith("M") else ""
             msg = f'unit={unit!r} is not a unit of time{hint}; use "D", "W" (7 days), "Y" (365.25 days) or a number of days'
             raise OptionError(msg)
-    elif isinstance(unit, bool) or not isinstance(unit, (int, float, np.integer, np.floating)) or not 0 < unit < math.inf:
-        msg = f'unit={unit!r} is not a unit of time; use "D", "W" (7 days), "Y" (365.25 days) or a positive number of days'
-        raise OptionError(msg)
     else:
-        days = float(unit)
+        try:
+            days = _options.number("unit", unit, low=0, ends=False)
+        except OptionError as error:
+            msg = f'unit={unit!r} is not a unit of time; use "D", "W" (7 days), "Y" (365.25 days) or a positive number of days'
+            raise OptionError(msg) from error
     for name, length in _DAYS.items():
         if days == length:
             return name
@@ -62,10 +61,11 @@ def horizon_in(horizon: Any, unit: str | None) -> float:
             )
             raise FitError(msg)
         return days / days_in(unit)
-    if isinstance(horizon, bool) or not isinstance(horizon, (int, float, np.integer, np.floating)) or not 0 <= horizon < math.inf:
+    try:
+        return _options.number("horizon", horizon, low=0)
+    except OptionError as error:
         msg = f'horizon={horizon!r} is not a duration such as "39W", nor a number of zero or more in the model\'s unit'
-        raise OptionError(msg)
-    return float(horizon)
+        raise OptionError(msg) from error
 
 
 def _days(text: str) -> float | None:

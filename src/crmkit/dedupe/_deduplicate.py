@@ -18,12 +18,13 @@ from crmkit.dedupe import pairs as _pairs
 from crmkit.dedupe.fields import Field, checked, encode_field
 from crmkit.dedupe.model import FellegiSunter
 from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
+from crmkit.results import Frozen
 
 PIECE = 1 << 18  # pairs compared by one piece of work
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Deduplication:
+class Deduplication(Frozen):
     """Which records are one person, by which pairs, under which model. It prints counts, never a record.
 
     Attributes
@@ -302,7 +303,7 @@ def _clusters_of(frame: _frame.Frame, column: str | None, ids: _frame.Ids, clust
     if frame.kind == "pandas" and column is None:
         return _frame.series_like(frame, "cluster", clusters)
     name = column if column is not None else "row"
-    per_id = _frame.table({name: _frame.Labelled(ids.labels, ids.codes), "cluster": clusters}, kind=frame.kind)
+    per_id = _frame.table({"cluster": clusters}, keys={name: _frame.Labelled(ids.labels, ids.codes)}, kind=frame.kind)
     return per_id.set_index(name)["cluster"] if frame.kind == "pandas" else per_id
 
 

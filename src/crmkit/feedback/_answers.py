@@ -40,7 +40,7 @@ class Groups:
             name, labels, codes = self.columns[0]
             return _frame.per_label(labels, codes, columns, name=name)
         keys = {name: _frame.Labelled(labels, codes) for name, labels, codes in self.columns}
-        whole = _frame.table({**keys, **columns}, kind=self.kind)
+        whole = _frame.table(columns, keys=keys, kind=self.kind)
         return whole.set_index(list(keys)) if self.kind == "pandas" else whole
 
     def names(self) -> list[str]:

@@ -14,6 +14,9 @@ __all__ = ["Floats", "out", "paired", "refuse", "shares", "together", "whole"]
 Floats = npt.NDArray[np.float64]
 
 
+LARGEST = 2.0**53  # whole numbers are exact in floats up to here
+
+
 def shares(successes: Any, n: Any, names: tuple[str, str] = ("successes", "n")) -> tuple[Floats, Floats]:
     """Check that `successes` out of `n` is possible everywhere, and give both one shape."""
     x, of = together({names[0]: whole(successes, names[0]), names[1]: whole(n, names[1])})
@@ -46,7 +49,7 @@ def whole(values: Any, name: str) -> Floats:
     if array.dtype == object:  # nullable integers and None arrive as objects
         try:
             array = np.array([np.nan if value is None else float(value) for value in array.ravel()]).reshape(array.shape)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             msg = f"{name} holds values that are not counts"
             raise DataError(msg) from error
     if array.dtype.kind not in "iuf":
@@ -56,6 +59,7 @@ def whole(values: Any, name: str) -> Floats:
     refuse(~np.isfinite(counts), counts, name, "missing or infinite", "leave these out")
     refuse(counts < 0, counts, name, "negative", "a count is zero or more")
     refuse(counts != np.floor(counts), counts, name, "not whole", "pass counts, not shares")
+    refuse(counts > LARGEST, counts, name, f"above {LARGEST:,.0f}", "floats count no further, and no interval is left of so many")
     return counts
 
 

@@ -15,6 +15,7 @@ from crmkit import _events, _frame, _options
 from crmkit._kernels import frequency as _f
 from crmkit._kernels import sparse as _k
 from crmkit.errors import DataError, LimitError, OptionError
+from crmkit.results import Frozen
 
 __all__ = ["Interactions", "Rows", "interactions"]
 
@@ -106,7 +107,7 @@ class Rows:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Interactions:
+class Interactions(Frozen):
     """How often each customer bought each item; made by `interactions`, never changed.
 
     Attributes

@@ -112,15 +112,15 @@ def curve(
         _warn_of_early_zero(counted)
     estimate = _kaplan_meier if method == "kaplan_meier" else _nelson_aalen
     parts = [estimate(group, z) for group in counted]
-    columns: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     if lives.by is not None and by is not None:
-        columns[by] = _frame.Labelled(lives.by.labels, np.repeat(np.arange(len(counted)), [group.time.size for group in counted]))
-    columns["time"] = np.concatenate([group.time for group in counted])
+        keys[by] = _frame.Labelled(lives.by.labels, np.repeat(np.arange(len(counted)), [group.time.size for group in counted]))
+    columns: dict[str, Any] = {"time": np.concatenate([group.time for group in counted])}
     names = ("survival" if method == "kaplan_meier" else "cumulative_hazard", "ci_low", "ci_high")
     columns |= {name: np.concatenate(part) for name, part in zip(names, zip(*parts, strict=True), strict=True)}
     for name in ("at_risk", "events", "censored"):
         columns[name] = np.concatenate([getattr(group, name) for group in counted])
-    return _frame.table(columns, kind=lives.kind)
+    return _frame.table(columns, keys=keys, kind=lives.kind)
 
 
 def _kaplan_meier(group: Group, z: float) -> tuple[Floats, Floats, Floats]:
