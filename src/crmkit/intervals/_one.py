@@ -150,7 +150,7 @@ def jeffreys(successes: Any, n: Any, /, *, level: float = 0.95) -> tuple[Any, An
     >>> from crmkit import intervals
     >>> low, high = intervals.jeffreys(1, 29)
     >>> round(low, 4), round(high, 4)
-    (0.0037, 0.1507)
+    (0.0037, 0.1501)
     """
     x, of = _counts.shares(successes, n)
     return _counts.out(*jeffreys_ends(x, of, (1.0 - confidence_level(level)) / 2.0))

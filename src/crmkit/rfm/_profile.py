@@ -61,7 +61,7 @@ def profile(segments: Any, summary: Any, /, *, columns: Sequence[Any] | Mapping[
     >>> shop = datasets.make_transactions(n_customers=200)
     >>> summary = crm.rfm.summarize(shop.transactions, order="order_id")
     >>> names = crm.rfm.segment(crm.rfm.score(summary, bins=2), {"Best": ((2, 2), (2, 2), (1, 2)), "Rest": ((1, 2),) * 3})
-    >>> crm.rfm.profile(names, summary)["customers"].sum() == len(summary)
+    >>> bool(crm.rfm.profile(names, summary)["customers"].sum() == len(summary))
     True
     """
     wanted = dict(columns) if isinstance(columns, Mapping) else dict.fromkeys(columns, "median")
