@@ -489,7 +489,11 @@ def test_ids_that_read_like_nothing_are_somebodys(folder, capsys):
     (folder / "o.csv").write_text(f"customer_id,timestamp,amount\n{rows}")
     (folder / "s.csv").write_text("customer_id,score\nNA,9\nnull,3\n,5\n")
     assert command.main(["report", "o.csv", "--survey", "s.csv"]) == 0
-    assert "5 purchases of 4 customers" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "5 purchases of 4 customers" in told.out
+    # whether it is somebody's or a word for nobody, only the reader knows: it is said
+    assert "column 'customer_id': 2 rows hold 'NA', read as one id" in told.err
+    assert "1 rows hold 'null'" in told.err
     found = (folder / "crmkit-report.html").read_text(encoding="utf-8")
     assert "1 answers come from nobody with a purchase" in found
     for name in ("NA", "None", "null", "nan"):

@@ -188,6 +188,12 @@ def _from_file(given: argparse.Namespace) -> tuple[EventLog, Report]:
         refunds=given.refunds or "error",
         missing=given.missing or "error",
     )
+    for column, word, count in files.words_for_nothing(frame, [named.customer, named.order, named.item]):
+        # an id that reads "NA" may be somebody's; where a program wrote it for a missing one, strangers become one customer
+        print(
+            f"note: column {column!r}: {count:,} rows hold {word!r}, read as one id; empty the field if it means none",
+            file=sys.stderr,
+        )
     survey: Any = None
     score = given.score or "score"
     if given.survey is not None:

@@ -25,6 +25,10 @@ NOTHING = [
 ]
 
 
+# what R, pandas, databases and spreadsheets write where there is nothing
+WORDS = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layout:
     """How a text file is written."""
@@ -67,6 +71,16 @@ def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str
         msg = f"the file has a column {title!r} already; rename it"
         raise DataError(msg)
     return frame.assign(**{title: amount}), title
+
+
+def words_for_nothing(frame: pd.DataFrame, columns: list[str | None]) -> list[tuple[str, str, int]]:
+    """List the id columns whose text holds a word that programs write for a missing value: column, word, rows."""
+    found = []
+    for column in dict.fromkeys(name for name in columns if name is not None):
+        if frame[column].dtype.kind in "OU":
+            values = frame[column][frame[column].isin(WORDS)]
+            found += [(column, str(word), int(count)) for word, count in values.value_counts(sort=False).items() if count]
+    return found
 
 
 def read_survey(path: Path, score: str, by: str | None, customer: str, layout: Layout) -> pd.DataFrame:
