@@ -8,19 +8,24 @@ import numpy.typing as npt
 from crmkit._jit import kernel
 from crmkit._kernels.top_k import best_first, offer
 
-__all__ = ["latest", "top_frequent"]
+__all__ = ["moments", "top_frequent"]
 
 
 @kernel
-def latest(
+def moments(
     start: npt.NDArray[np.int64],
     index: npt.NDArray[np.int32],
     row: npt.NDArray[np.int32],
     column: npt.NDArray[np.int32],
     time: npt.NDArray[np.int64],
-) -> npt.NDArray[np.int64]:
-    """Return the latest time of each cell of a sparse table that has all the cells given."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the latest time of each cell of a sparse table that has all the cells given, and the mean gap between its times.
+
+    The times of a cell ascend; equal ones are one moment, and a cell with a single moment has a gap of 0.
+    """
     last = np.full(index.size, np.iinfo(np.int64).min, np.int64)
+    first = np.zeros(index.size, np.int64)
+    n = np.zeros(index.size, np.int32)
     for p in range(row.size):
         low, high = start[row[p]], start[row[p] + 1]
         while high - low > 1:
@@ -29,8 +34,16 @@ def latest(
                 low = middle
             else:
                 high = middle
-        last[low] = max(last[low], time[p])
-    return last
+        if n[low] == 0:
+            first[low] = time[p]
+        if time[p] > last[low]:
+            last[low] = time[p]
+            n[low] += 1
+    gap = np.zeros(index.size, np.float64)
+    for c in range(index.size):
+        if n[c] > 1:
+            gap[c] = (last[c] - first[c]) / (n[c] - 1)
+    return last, gap
 
 
 @kernel

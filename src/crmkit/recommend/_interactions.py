@@ -124,8 +124,12 @@ class Interactions(Frozen):
         What was counted.
     age : ndarray of float64 or None
         Days from the latest purchase of each pair of `by_customer` to the last one of the log; None without times.
+    gap : ndarray of float32 or None
+        Mean days between the moments at which each pair of `by_customer` was bought, 0 where it was once; None without times.
     half_life : float or None
         Days after which a purchase weighs half.
+    last : Timestamp or None
+        The last event of the log, which ages count back from; None without times.
     end : Timestamp or None
         Moment at which a purchase weighs 1: the last one of the log.
     columns : Mapping
@@ -139,8 +143,10 @@ class Interactions(Frozen):
     order: npt.NDArray[np.int32]
     rank: npt.NDArray[np.int32]
     age: npt.NDArray[np.float64] | None
+    gap: npt.NDArray[np.float32] | None
     weight: str | None
     half_life: float | None
+    last: Any
     end: Any
     columns: Mapping[str, Any]
 
@@ -202,10 +208,13 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     )
     by_customer = Rows(start, index, np.maximum(total, SMALLEST).astype(np.float32))
     by_item = Rows(*_k.transpose(by_customer.start, by_customer.index, by_customer.value, len(items)))
-    age = None
+    age = gap = last = None
     if log.columns.get("time") is not None:
-        time_of = _f.latest(by_customer.start, by_customer.index, _frame.readonly(of_line), _frame.readonly(bought_item), time)
-        age = _frame.readonly((log.clock.moment(log.span.end) - time_of) / log.clock.ticks_per_day)
+        last = log.span.end
+        rows, columns = _frame.readonly(of_line), _frame.readonly(bought_item)
+        latest_of, between = _f.moments(by_customer.start, by_customer.index, rows, columns, time)
+        age = _frame.readonly((log.clock.moment(last) - latest_of) / log.clock.ticks_per_day)
+        gap = _frame.readonly((between / log.clock.ticks_per_day).astype(np.float32))
     # a stable sort of codes that ascend with the ids
     order = np.argsort(-np.diff(by_item.start), kind="stable").astype(np.int32)
     rank = np.empty_like(order)
@@ -218,8 +227,10 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
         order=_frame.readonly(order),
         rank=_frame.readonly(rank),
         age=age,
+        gap=gap,
         weight=weight,
         half_life=half_life,
+        last=last,
         end=end,
         columns=MappingProxyType({**log.columns, "refunds": log.refunds, "missing": log.missing}),
     )
