@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,11 +12,10 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit._kernels import contracts as _k
-from crmkit.clv._fit import FAR, LOOSE
+from crmkit.clv._fitted import FAR, FittedModel, estimates, looseness
 from crmkit.clv._newton import maximise
 from crmkit.clv._rows import as_float_arrays, read_weight, refuse
 from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError, OptionError
-from crmkit.results import Model
 
 __all__ = ["ContractModel", "fit_contracts"]
 
@@ -25,17 +23,9 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ContractModel(Model):
+class ContractModel(FittedModel):
     """A fitted model of how long contracts are renewed."""
 
-    log_likelihood: float
-    standard_errors: Mapping[str, float]
-    n: float
-    converged: bool
-    columns: tuple[str, ...]
-    gradient_norm: float
-    condition: float
-    diagnosis: str
     alpha: float
     beta: float
 
@@ -136,28 +126,9 @@ def fit_contracts(kind: type[Kind], contracts: Any, *, age: str, lost: str, weig
         return value, gradient[:size], hessian[:size, :size]
 
     optimum = maximise(derivatives, [np.zeros(size), np.log(np.array([0.5, 2.0, 1.0][:size]))], n=n)
-    values = np.exp(optimum.theta)
-    curvature, direction = optimum.flattest
-    loose = 1.0 / math.sqrt(curvature) if curvature > 0.0 else math.inf
-    diagnosis = "well identified"
-    if loose >= LOOSE:
-        names = [name for name, part in zip(kind.PARAMETERS, direction, strict=True) if abs(part) > 0.3]
-        diagnosis = _named(optimum.theta) or (
-            f"weakly identified: the log-likelihood is flat along {', '.join(names)} (standard error {loose:.1f} in logs)"
-        )
-    model = kind(
-        **{name: float(value) for name, value in zip(kind.PARAMETERS, values, strict=True)},
-        log_likelihood=optimum.value,
-        standard_errors={
-            name: float(error) for name, error in zip(kind.PARAMETERS, optimum.standard_errors * values, strict=True)
-        },
-        n=n,
-        converged=optimum.converged,
-        columns=(age, lost),
-        gradient_norm=float(np.linalg.norm(optimum.gradient)) / n,
-        condition=optimum.condition,
-        diagnosis=diagnosis,
-    )
+    loose, words = looseness(kind, optimum)
+    diagnosis = (_named(optimum.theta) or words) if loose else "well identified"
+    model = kind(**estimates(kind, optimum, n=n), log_likelihood=optimum.value, columns=(age, lost), diagnosis=diagnosis)
     # the line to show is the caller of fit_…, one function up
     if not model.converged:
         msg = (

@@ -12,20 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
+from crmkit.clv._fitted import FAR, estimates, looseness
 from crmkit.clv._newton import Optimum, maximise
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import COLUMNS, Histories, read_histories, read_unit, read_weight
 from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError
 
-__all__ = ["FAR", "LOOSE", "fit_purchases", "gamma_moments", "share_gone"]
+__all__ = ["FAR", "fit_purchases", "gamma_moments", "share_gone"]
 
 Floats = npt.NDArray[np.float64]
 Kind = TypeVar("Kind", bound=PurchaseModel)
 # (parameters, counts, which, t_x, T, weight) -> log-likelihood, gradient and Hessian in log parameters
 Likelihood = Callable[..., tuple[float, Floats, Floats]]
-
-FAR = 7.0  # a log parameter this far out (a factor of 1,100) has left the range that customers can tell apart
-LOOSE = 2.0  # standard error of a log parameter from which the data say next to nothing about it
 
 
 def fit_purchases(
@@ -59,7 +57,7 @@ def fit_purchases(
         raise FitError(msg)
     n = float(rows.weight.sum())
     # time is measured in mean T while searching, so that the unit changes rates and nothing else
-    scale = float(rows.weight @ rows.T) / n if kind.TIMES else 1.0
+    scale = float(rows.weight @ rows.T) / n if kind.SCALED else 1.0
     rows = dataclasses.replace(rows, t_x=rows.t_x / scale, T=rows.T / scale)
     size = len(kind.PARAMETERS)
 
@@ -70,21 +68,13 @@ def fit_purchases(
         return value - strength * float(theta @ theta), gradient - 2.0 * strength * theta, hessian - 2.0 * strength * np.eye(size)
 
     optimum = maximise(derivatives, starts(rows, n), n=n)
-    values = np.exp(optimum.theta) * [scale if name in kind.TIMES else 1.0 for name in kind.PARAMETERS]
     x_total = float(rows.weight @ rows.counts[rows.which])
     model = kind(
-        **{name: float(value) for name, value in zip(kind.PARAMETERS, values, strict=True)},
+        **estimates(kind, optimum, n=n, scale=scale),
         # the density of x events in other units of time
         log_likelihood=optimum.value + strength * float(optimum.theta @ optimum.theta) - x_total * math.log(scale),
-        standard_errors={
-            name: float(error) for name, error in zip(kind.PARAMETERS, optimum.standard_errors * values, strict=True)
-        },
-        n=n,
-        converged=optimum.converged,
         unit=found,
         columns=COLUMNS,
-        gradient_norm=float(np.linalg.norm(optimum.gradient)) / n,
-        condition=optimum.condition,
         diagnosis=_diagnosis(kind, optimum, named),
     )
     _warn(model, optimum)
@@ -110,15 +100,8 @@ def share_gone(rows: Histories) -> float:
 
 def _diagnosis(kind: type[PurchaseModel], optimum: Optimum, named: Callable[[Floats], list[str]]) -> str:
     """Say in words which parameters the likelihood leaves open."""
-    curvature, direction = optimum.flattest
-    loose = 1.0 / math.sqrt(curvature) if curvature > 0.0 else math.inf
-    if loose < LOOSE:
-        return "well identified"
-    found = named(optimum.theta)
-    if not found:
-        names = [name for name, part in zip(kind.PARAMETERS, direction, strict=True) if abs(part) > 0.3]
-        found = [f"weakly identified: the log-likelihood is flat along {', '.join(names)} (standard error {loose:.1f} in logs)"]
-    return "; ".join(found)
+    loose, words = looseness(kind, optimum)
+    return "; ".join(named(optimum.theta) or [words]) if loose else "well identified"
 
 
 def _warn(model: PurchaseModel, optimum: Optimum) -> None:

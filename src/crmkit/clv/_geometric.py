@@ -23,7 +23,7 @@ class Geometric(PoissonModel):
     """A model whose customers leave after a purchase with a probability that is Beta(a, b) over customers."""
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
-    TIMES: ClassVar[tuple[str, ...]] = ("alpha",)
+    SCALED: ClassVar[tuple[str, ...]] = ("alpha",)
     # how often a customer may have left before the first repeat purchase
     EARLY: ClassVar[float] = 0.0
 

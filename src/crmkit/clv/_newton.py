@@ -39,15 +39,19 @@ class Optimum:
         return float(curvatures[-1] / curvatures[0]) if curvatures[0] > 0.0 else math.inf
 
     @property
-    def standard_errors(self) -> Floats:
-        """Standard errors of theta from the observed information; infinite where a direction carries none."""
+    def covariance(self) -> Floats:
+        """Covariances of theta from the observed information.
+
+        Where a direction carries none, the variances of the parameters it moves are infinite and their covariances 0.
+        """
         curvatures, directions = np.linalg.eigh(-self.hessian)
         # a curvature below the rounding of the largest one is noise, whatever its sign
         known = curvatures > 1e-14 * max(float(curvatures[-1]), 0.0)
-        variances = (directions[:, known] ** 2 / curvatures[known]).sum(axis=1)
-        variances[(directions[:, ~known] ** 2 > 1e-12).any(axis=1)] = math.inf
-        errors: Floats = np.sqrt(variances)
-        return errors
+        found: Floats = (directions[:, known] / curvatures[known]) @ directions[:, known].T
+        free = (directions[:, ~known] ** 2 > 1e-12).any(axis=1)
+        found[free, :] = found[:, free] = 0.0
+        found[free, free] = math.inf
+        return 0.5 * (found + found.T)
 
 
 def maximise(

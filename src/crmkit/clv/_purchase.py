@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,9 +13,9 @@ import numpy.typing as npt
 from crmkit import _threads
 from crmkit._frame import readonly
 from crmkit._kernels import histories as _k
+from crmkit.clv._fitted import FittedModel
 from crmkit.clv._rows import as_float_arrays, check_histories
 from crmkit.errors import FitError, OptionError
-from crmkit.results import Model
 
 __all__ = ["PoissonModel", "PurchaseModel"]
 
@@ -26,7 +26,7 @@ _CHUNK = 4096  # distinct rows in one piece of work
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class PurchaseModel(Model):
+class PurchaseModel(FittedModel):
     """A fitted model of repeat purchases and of silently leaving.
 
     What is to come depends on the history through x and T alone once a customer is known to be alive at T; a model supplies
@@ -39,18 +39,8 @@ class PurchaseModel(Model):
         "purchase_distribution",
         "discounted_purchases",
     )
-    # parameters that are lengths of time
-    TIMES: ClassVar[tuple[str, ...]] = ()
 
-    log_likelihood: float
-    standard_errors: Mapping[str, float]
-    n: float
-    converged: bool
     unit: str | None
-    columns: tuple[str, ...]
-    gradient_norm: float
-    condition: float
-    diagnosis: str
 
     def p_alive(self, x: Any, t_x: Any, T: Any, t: Any = 0.0) -> Any:
         """Give the probability that a customer with this history has not left by T + t.

@@ -33,6 +33,8 @@ class BgBb(PurchaseModel):
         At the estimate, without the penalty.
     standard_errors : mapping
         From the observed information; infinite where the data carry none.
+    covariance : tuple of tuple
+        Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
     n : float
         Customers, or the sum of their weights.
     converged : bool

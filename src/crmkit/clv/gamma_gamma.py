@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,22 +12,20 @@ import numpy.typing as npt
 
 from crmkit import _frame
 from crmkit._kernels import gamma_gamma as _k
+from crmkit.clv._fitted import FAR, FittedModel, estimates, looseness
 from crmkit.clv._newton import Optimum, maximise
 from crmkit.clv._rows import as_float_arrays, read_weight
 from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError
-from crmkit.results import Model
 
 __all__ = ["GammaGamma", "fit_gamma_gamma", "read_spends"]
 
 Floats = npt.NDArray[np.float64]
 
 COLUMNS = ("frequency", "monetary_value")
-_FAR = 7.0  # a log parameter this far out has left the range that customers can tell apart
-_LOOSE = 2.0  # standard error of a log parameter from which the data say next to nothing about it
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class GammaGamma(Model):
+class GammaGamma(FittedModel):
     """A fitted Gamma-Gamma model of spend.
 
     Attributes
@@ -41,6 +38,8 @@ class GammaGamma(Model):
         Of the mean spends, at the estimate.
     standard_errors : mapping
         From the observed information; infinite where the data carry none.
+    covariance : tuple of tuple
+        Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
     n : float
         Customers with repeat purchases, or the sum of their weights.
     converged : bool
@@ -62,18 +61,11 @@ class GammaGamma(Model):
     PARAMETERS: ClassVar[tuple[str, ...]] = ("p", "q", "v")
     TITLE: ClassVar[str] = "Gamma-Gamma"
     CAPABILITIES: ClassVar[tuple[str, ...]] = ("expected_spend",)
+    SCALED: ClassVar[tuple[str, ...]] = ("v",)
 
     p: float
     q: float
     v: float
-    log_likelihood: float
-    standard_errors: Mapping[str, float]
-    n: float
-    converged: bool
-    columns: tuple[str, ...]
-    gradient_norm: float
-    condition: float
-    diagnosis: str
 
     @property
     def population_mean(self) -> float:
@@ -181,20 +173,10 @@ def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma
     # amounts are measured in their mean while searching, so that the currency changes v and nothing else
     scale = float(w @ z) / n
     optimum = _search(x, np.ascontiguousarray(z / scale), w, n)
-
-    values = np.exp(optimum.theta) * np.array([1.0, 1.0, scale])
-    errors = optimum.standard_errors * values
     model = GammaGamma(
-        p=float(values[0]),
-        q=float(values[1]),
-        v=float(values[2]),
+        **estimates(GammaGamma, optimum, n=n, scale=scale),
         log_likelihood=optimum.value - n * math.log(scale),
-        standard_errors={name: float(error) for name, error in zip(GammaGamma.PARAMETERS, errors, strict=True)},
-        n=n,
-        converged=optimum.converged,
         columns=COLUMNS,
-        gradient_norm=float(np.linalg.norm(optimum.gradient)) / n,
-        condition=optimum.condition,
         diagnosis=_diagnosis(optimum),
     )
     _warn(model, optimum)
@@ -244,22 +226,18 @@ def _diagnosis(optimum: Optimum) -> str:
     found = []
     if q <= 0.0:
         found.append(f"heavy tail: q = {math.exp(q):.4g} is at most 1, the mean spend of the population is infinite")
-    curvature, direction = optimum.flattest
-    loose = 1.0 / math.sqrt(curvature) if curvature > 0.0 else math.inf
-    if loose >= _LOOSE:
-        if p > _FAR and q > _FAR:
+    loose, words = looseness(GammaGamma, optimum)
+    if loose:
+        if p > FAR and q > FAR:
             found.append("ridge: p and q grow together, everybody spends the same; only the mean p v / (q - 1) is identified")
-        elif p > _FAR and v < -_FAR:
+        elif p > FAR and v < -FAR:
             found.append("ridge: p grows as v shrinks, a customer spends the same each time; only q and p v are identified")
-        elif q > _FAR and v > _FAR:
+        elif q > FAR and v > FAR:
             found.append("ridge: q and v grow together, customers hardly differ; only p and v / q are identified")
-        elif p < -_FAR:
+        elif p < -FAR:
             found.append("boundary: p tends to 0, a mean spend tells nothing about the next; p and v are not identified")
         else:
-            names = [name for name, part in zip(GammaGamma.PARAMETERS, direction, strict=True) if abs(part) > 0.3]
-            found.append(
-                f"weakly identified: the log-likelihood is flat along {', '.join(names)} (standard error {loose:.1f} in logs)"
-            )
+            found.append(words)
     return "; ".join(found) or "well identified"
 
 

@@ -32,6 +32,8 @@ class ParetoNbd(PoissonModel):
         At the estimate, without the penalty.
     standard_errors : mapping
         From the observed information; infinite where the data carry none.
+    covariance : tuple of tuple
+        Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
     n : float
         Customers, or the sum of their weights.
     converged : bool
@@ -61,7 +63,7 @@ class ParetoNbd(PoissonModel):
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     TITLE: ClassVar[str] = "Pareto/NBD"
-    TIMES: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+    SCALED: ClassVar[tuple[str, ...]] = ("alpha", "beta")
 
     s: float
     beta: float

@@ -22,6 +22,8 @@ class Sbg(ContractModel):
         At the estimate.
     standard_errors : mapping
         From the observed information; infinite where the data carry none.
+    covariance : tuple of tuple
+        Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
     n : float
         Contracts, or the sum of their weights.
     converged : bool
