@@ -1,5 +1,6 @@
 """The edge where DataFrames are met: columns in as checked arrays, arrays out as frames of the kind that came."""
 
+from crmkit._frame._groups import Groups, groups
 from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
 from crmkit._frame._numbers import flags, numbers, readonly
 from crmkit._frame._out import Categories, Moments, is_frame, listed, per_label, rows_like, series_like, table
@@ -11,6 +12,7 @@ __all__ = [
     "Categories",
     "Clock",
     "Frame",
+    "Groups",
     "Ids",
     "Labelled",
     "Labels",
@@ -21,6 +23,7 @@ __all__ = [
     "encode",
     "first_place",
     "flags",
+    "groups",
     "ids",
     "is_frame",
     "listed",

@@ -24,37 +24,11 @@ FIRST_NUMBER = re.compile(r"\s*(-?\d+)(?![\d.,]*\d)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Groups:
-    """Rows by one or several columns: a code per row, and for each code its label in every column."""
-
-    codes: Codes
-    columns: tuple[tuple[str, _frame.Labels, Codes], ...]
-    kind: str
-
-    def __len__(self) -> int:
-        return int(self.columns[0][2].size)
-
-    def table(self, columns: dict[str, Any]) -> Any:
-        """Return one row per group: indexed by its labels in pandas, elsewhere behind them."""
-        if len(self.columns) == 1:
-            name, labels, codes = self.columns[0]
-            return _frame.per_label(labels, codes, columns, name=name)
-        keys = {name: _frame.Labelled(labels, codes) for name, labels, codes in self.columns}
-        whole = _frame.table(columns, keys=keys, kind=self.kind)
-        return whole.set_index(list(keys)) if self.kind == "pandas" else whole
-
-    def names(self) -> list[str]:
-        """Return what the groups are called, for messages and pairs."""
-        parts = [np.array([str(value) for value in labels.as_index()], dtype=object)[codes] for _, labels, codes in self.columns]
-        return [", ".join(row) for row in zip(*parts, strict=True)]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Answers:
     """Checked answers with everything that says what they stand for."""
 
     scores: Codes  # whole numbers on the scale
-    groups: Groups | None
+    groups: _frame.Groups | None
     group: Codes  # of every answer; zeros without groups
     n_groups: int
     design: _design.Design | None  # None: every answer counts alike and is independent of the others
@@ -81,7 +55,7 @@ def read(
     _options.choice("repeats", repeats, ("error", "latest", "cluster"))
     columns = {"by": by, "weight": weight, "customer": customer, "time": time, "strata": strata, "cluster": cluster}
     frame = as_frame(data, score, columns)
-    groups = None if by is None else read_groups(frame, by)
+    groups = None if by is None else _frame.groups(frame, by)
     answered = np.ones(len(frame), np.bool_)
     if missing == "drop":
         kind = _frame.text if _is_text(frame, score) else partial(_frame.ids, missing="drop")  # blank text is no answer
@@ -138,35 +112,6 @@ def as_frame(data: Any, score: str, columns: dict[str, Any]) -> _frame.Frame:
         data = np.array(list(data), dtype=object) if values.dtype.kind in "US" else values
     # a Series keeps its dtype; its index may be anything, the rows count from 0
     return _frame.read(_frame.table({score: data.array if hasattr(data, "array") else data}))
-
-
-def read_groups(frame: _frame.Frame, by: str | Sequence[str]) -> Groups:
-    """Encode one or several columns of groups; rows without a label are refused."""
-    names = [by] if isinstance(by, str) else list(by)
-    if not names or len(set(names)) < len(names):
-        msg = f"by={by!r}: name at least one column, each of them once"
-        raise OptionError(msg)
-    encoded = []
-    for name in names:
-        ids = _frame.ids(frame, name, keyword="by", missing="drop")
-        if (ids.codes < 0).any():
-            count, row = _frame.first_place(ids.codes < 0)
-            msg = f"column {name!r}: {count:,} rows without a group, the first in row {row}; drop them, or name a group for them"
-            raise DataError(msg)
-        encoded.append(ids)
-    codes = encoded[0].codes.astype(np.int64)
-    if len(encoded) == 1:
-        labels = encoded[0].labels
-        return Groups(codes, ((names[0], labels, np.arange(len(labels))),), frame.kind)
-    for ids in encoded[1:]:
-        codes = codes * len(ids.labels) + ids.codes
-        # closed up at once, so that many columns do not overflow
-        codes = np.unique(codes, return_inverse=True)[1].ravel()
-    n = int(codes.max(initial=-1)) + 1
-    first = np.full(n, codes.size, np.int64)
-    np.minimum.at(first, codes, np.arange(codes.size))
-    columns = tuple((name, ids.labels, ids.codes[first].astype(np.int64)) for name, ids in zip(names, encoded, strict=True))
-    return Groups(codes, columns, frame.kind)
 
 
 def read_scores(frame: _frame.Frame, score: str, answered: Bools) -> Floats:

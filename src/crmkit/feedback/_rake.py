@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit.errors import ConvergenceWarning, DataError, OptionError
-from crmkit.feedback import _answers, _weights
+from crmkit.feedback import _weights
 from crmkit.feedback._weights import Weights
 
 __all__ = ["poststratify", "rake"]
@@ -177,7 +177,7 @@ def poststratify(
         msg = "there are no answers, so nothing is weighed"
         raise DataError(msg)
     names = [by] if isinstance(by, str) else list(by)
-    groups = _answers.read_groups(read, by)
+    groups = _frame.groups(read, by)
     if len(names) == 1:
         ids = _frame.Ids(groups.codes.astype(np.int32), groups.columns[0][1])
         wanted = _target(names[0], ids, targets, base)
@@ -216,7 +216,7 @@ def _target(column: str, ids: _frame.Ids, wanted: Any, base: Floats) -> Floats:
     return target
 
 
-def _tuple_target(groups: _answers.Groups, targets: Mapping[Any, float]) -> Floats:
+def _tuple_target(groups: _frame.Groups, targets: Mapping[Any, float]) -> Floats:
     labels = list(zip(*([*labels.as_index()[codes]] for _, labels, codes in groups.columns), strict=True))
     known = {label: place for place, label in enumerate(labels)}
     columns = [name for name, _, _ in groups.columns]
