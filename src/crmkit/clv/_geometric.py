@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._kernels import bg_nbd as _k
+from crmkit._kernels.futures import AT_A_PURCHASE
 from crmkit.clv._fit import FAR, fit_purchases, gamma_moments, share_gone
 from crmkit.clv._purchase import PoissonModel
 from crmkit.clv._rows import Histories
@@ -46,6 +47,10 @@ class Geometric(PoissonModel):
 
     def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
         _k.count_probabilities(self.r, self.alpha, self.a, self.b, self.EARLY, t, x, T, out)
+
+    def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
+        rows = (self.r + x, self.alpha + T, self.a, self.b + x + self.EARLY, 1.0, T - t_x)
+        return AT_A_PURCHASE, np.array(np.broadcast_arrays(*rows))
 
 
 Kind = TypeVar("Kind", bound=Geometric)

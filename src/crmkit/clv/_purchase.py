@@ -166,6 +166,10 @@ class PurchaseModel(FittedModel):
     def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
         raise NotImplementedError
 
+    def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
+        """What a customer alive at T goes on by: a kind, and six numbers per row, as `_kernels.futures` reads them."""
+        raise NotImplementedError
+
     # how it is asked
 
     def _read(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._kernels import bg_bb as _k
+from crmkit._kernels.futures import AT_OPPORTUNITIES
 from crmkit.clv._fit import FAR, fit_purchases
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import Histories, refuse
@@ -95,6 +96,10 @@ class BgBb(PurchaseModel):
 
     def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
         _k.count_probabilities(self.alpha, self.beta, self.gamma, self.delta, t, x, T, out)
+
+    def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
+        rows = (self.alpha + x, self.beta + T - x, self.gamma, self.delta + T, 1.0, T - t_x)
+        return AT_OPPORTUNITIES, np.array(np.broadcast_arrays(*rows))
 
 
 def fit_bg_bb(summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0) -> BgBb:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._kernels import pareto_nbd as _k
+from crmkit._kernels.futures import IN_TIME
 from crmkit.clv._fit import FAR, fit_purchases, gamma_moments
 from crmkit.clv._purchase import PoissonModel
 from crmkit.clv._rows import Histories
@@ -89,6 +90,10 @@ class ParetoNbd(PoissonModel):
         out = np.empty(x.size)
         _k.again(self.r, self.alpha, self.s, self.beta, x, T, out)
         return out
+
+    def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
+        rows = (self.r + x, self.alpha + T, self.s, self.beta + T, 1.0, T - t_x)
+        return IN_TIME, np.array(np.broadcast_arrays(*rows))
 
 
 def fit_pareto_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0) -> ParetoNbd:
