@@ -94,3 +94,34 @@ def ease(weights, penalty):
         solved = np.linalg.solve(others.T @ others + penalty * np.eye(n - 1), others.T @ weights[:, j])
         out[np.arange(n) != j, j] = solved
     return out
+
+
+def listed(scores, popular, excluded, k, *, category=None, most=None, alike=None, diversity=0.0):
+    """One list from all scores, {item: score}: [(item, score, popularity answered)], chosen as `top_items` says."""
+    full = [(item, score, False) for item, score in scores.items() if item not in excluded]
+    if not full:
+        full = [(item, score, True) for item, score in popular.items() if item not in excluded]
+    if most is None and not diversity:
+        return full[:k]
+    pool = full[: 5 * k] if diversity else []
+    rest, out = full[len(pool) :], []
+    low, high = (min(s for _, s, _ in pool), max(s for _, s, _ in pool)) if pool else (0, 0)
+    while len(out) < k:
+        full_up = {c for c in (category or {}).values() if sum((category or {}).get(i) == c for i, _, _ in out) >= (most or 1e9)}
+        free = [row for row in pool if (category or {}).get(row[0]) not in full_up or (category or {}).get(row[0]) is None]
+        if free:
+            best = max(
+                free,
+                key=lambda row: (
+                    (1 - diversity) * ((row[1] - low) / (high - low) if high > low else 1.0)
+                    - diversity * max((alike.get((i, row[0]), 0.0) for i, _, _ in out), default=0.0)
+                ),
+            )
+            pool.remove(best)
+        else:
+            rest = [row for row in rest if (category or {}).get(row[0]) not in full_up or (category or {}).get(row[0]) is None]
+            if not rest:
+                break
+            best = rest.pop(0)
+        out.append(best)
+    return out

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _events, _frame, _options, _threads
+from crmkit import _frame, _options, _threads
 from crmkit._kernels import item_knn as _k
-from crmkit._kernels import sparse as _sparse
+from crmkit._kernels import lists as _l
 from crmkit.errors import OptionError
-from crmkit.recommend._interactions import Interactions, Rows, from_log, within_limit
+from crmkit.recommend import _policy
+from crmkit.recommend._interactions import Interactions, Rows, within_limit
+from crmkit.recommend.item_knn import fit_item_knn
 
-__all__ = ["top_items"]
+__all__ = ["Lists", "Recommender", "best_lists", "recommender", "top_items"]
 
 PIECE = 512  # customers of one piece of work
+DENIED = 1 << 22  # items denied to all, times customers of a piece
+POOL = 5  # times k: the best items, of which those that go together are chosen
+ALIKE = 100  # neighbours of an item that count as like it
 POPULARITY = "popularity"
 
 
@@ -45,27 +50,50 @@ def top_items(
     customers: Any = None,
     *,
     k: int = 10,
-    exclude: str = "bought",
+    exclude: Any = "bought",
     history: Any = None,
+    allow: Any = None,
+    deny: Any = None,
+    categories: Any = None,
+    per_category: int | None = None,
+    diversity: float = 0.0,
+    fallback: Any = None,
     n_threads: int | None = None,
 ) -> Any:
-    """List the items each customer is most likely to buy next, best first.
+    r"""List the items each customer is most likely to buy next, best first.
 
     Parameters
     ----------
-    model : Ease, ItemKnn, Frequency or Popularity
+    model : Als, Ease, Frequency, ItemKnn, Popularity or UserKnn
         A fitted recommender.
     customers : list or column of ids, optional
         Whom to recommend to, each once; by default everybody in `history`, or else in the interactions of the model.
         Ids the model has never met get the most popular items.
     k : int, default 10
         Most items per customer; there are fewer where the model knows no more.
-    exclude : {"bought", "nothing"}, default "bought"
-        "bought" leaves out what the customer has bought before.
+    exclude : {"bought", "nothing"}, str or DataFrame, default "bought"
+        "bought" leaves out what the customer has bought before; "90D" what they bought in the 90 days before the last event
+        that is known; "nothing" leaves out nothing, which is what repeat purchases ask for. A frame of customers and items
+        leaves out these pairs.
     history : EventLog, DataFrame or Interactions, optional
         Purchases to recommend from in place of those the model was fitted to, for the customers in it: new customers,
         or the whole story of known ones. What they bought before the fit stays excluded all the same. A frame has the
         columns the interactions were made from. Items the model does not know say nothing.
+    allow : list or column of item ids, optional
+        What may be recommended at all, such as what is in stock.
+    deny : list or column of item ids, or DataFrame, optional
+        What may not be recommended, to anybody; a frame of customers and items, to whom what.
+    categories : mapping or DataFrame, optional
+        Category of each item: a mapping from ids, or a frame with the columns item_id and category. An item without one is
+        like no other.
+    per_category : int, optional
+        Most items of one category in a list.
+    diversity : float, default 0.0
+        From 0 to 1: how far to prefer, to a good item, one that other customers buy than those who buy what is already on
+        the list.
+    fallback : Popularity, optional
+        What answers where the model knows nothing, such as ``fit_popularity(seen, within="30D")``, fitted to the same
+        interactions. By default what the model itself counts as popular.
     n_threads : int, optional
         Threads to use; by default all cores this process may use. The answer does not depend on it.
 
@@ -80,6 +108,8 @@ def top_items(
 
     Raises
     ------
+    ColumnError
+        `exclude` is a length of time and the interactions have no times, or a frame lacks its columns.
     DataError
         An id in `customers` is missing or there twice, or ids are text where the model knows numbers or the reverse.
     OptionError
@@ -93,6 +123,19 @@ def top_items(
     neighbours. The two are never mixed in one list. Of equal scores the item with more buyers comes first, then the
     lower id. A customer gets the same list alone as among others.
 
+    Frames of customers and items name their columns as the interactions do, or customer_id and item_id as the result of this
+    function does; customers who are not asked for and items nobody bought say nothing.
+
+    With `per_category` an item is passed over once its category is full. With `diversity` :math:`\delta` the list is chosen
+    one by one from the 5 `k` best items: the next has the highest
+    :math:`(1 - \delta)\, s_i - \delta \max_{j} J_{ij}`, with its score scaled to 0 ... 1 over these items, and the largest
+    Jaccard similarity of customers to an item j that is already chosen, counted among the 100 items nearest to j. Rank then
+    is the order of the choice, and scores, which stay those of the model, need not fall.
+
+    References
+    ----------
+    Carbonell and Goldstein (1998), The use of MMR, diversity-based reranking for reordering documents, SIGIR.
+
     Examples
     --------
     >>> import pandas as pd
@@ -105,122 +148,178 @@ def top_items(
     1            9    milk     1  3.00000  popularity
     2            9    eggs     2  2.00000  popularity
     """
-    if not isinstance(getattr(model, "interactions", None), Interactions):
-        msg = f"expected a fitted recommender, got {type(model).__name__}"
-        raise OptionError(msg)
-    if exclude not in ("bought", "nothing"):
-        raise OptionError.choice("exclude", exclude, ("bought", "nothing"))
+    model = recommender(model)
     seen = model.interactions
     k = min(_options.whole("k", k, low=1), len(seen.items))
-    past = None if history is None else folded_in(history, seen)
-    who, row, rows, bought = asked(customers, seen, past)
-    within_limit(row.size, k, "customers with up to {} items", "lower k, or ask for some customers at a time")
-    nothing = Rows(np.zeros(len(rows) + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-    excluded = bought if exclude == "bought" else nothing
+    spread = _options.number("diversity", diversity, low=0.0, high=1.0)
+    most = None if per_category is None else _options.whole("per_category", per_category, low=1)
+    if (most is None) != (categories is None):
+        msg = "categories= says which items are alike, per_category= how many of them a list may have: pass both or neither"
+        raise OptionError(msg)
+    favourites, popularity = popular_of(model if fallback is None else fallback, seen)
+    past = None if history is None else _policy.folded_in(history, seen)
+    who = _policy.asked(customers, seen, past)
+    within_limit(who.row.size, k, "customers with up to {} items", "lower k, or ask for some customers at a time")
 
-    favourites, popularity = model.popular
+    excluded = _policy.excluded_from(exclude, who)
+    denied = np.zeros(len(seen.items), np.bool_)
+    if allow is not None:
+        denied[:] = True
+        denied[_policy.item_codes(allow, seen, "allow")] = False
+    if deny is not None and _frame.is_frame(deny):
+        excluded = _policy.both(excluded, _policy.table(*_policy.pairs_of(deny, who, "deny"), who))
+    elif deny is not None:
+        denied[_policy.item_codes(deny, seen, "deny")] = True
+    choice = None
+    if most is not None or spread > 0.0:
+        category, n_categories = (np.full(len(seen.items), -1, np.int32), 0)
+        if most is not None:
+            category, n_categories = _policy.categorised(categories, seen)
+        near = _policy.nothing(len(seen.items))
+        if spread > 0.0:
+            near = fit_item_knn(seen, k=ALIKE, measure="jaccard", n_threads=n_threads).neighbours
+        choice = Choice(_frame.readonly(category), n_categories, most or len(seen.items), near, spread)
 
-    def best(piece: tuple[int, int]) -> tuple[Any, ...]:
-        part = row[slice(*piece)]
-        known = np.flatnonzero(part >= 0)
-        start, item, score = model.top(rows, excluded, k, _frame.readonly(part[known]))
-        found = np.zeros(part.size, np.int64)
-        found[known] = np.diff(start)
-        unserved = np.flatnonzero(found == 0)
-        start, popular = _k.most_popular(favourites, excluded.start, excluded.index, k, _frame.readonly(part[unserved]))
-        filled = np.zeros(part.size, np.int64)
-        filled[unserved] = np.diff(start)
-        # each customer has the rows of one source
-        source = np.repeat(filled > 0, found + filled)
-        items = np.empty(source.size, np.int32)
-        scores = np.empty(source.size, np.float64)
-        items[~source], items[source] = item, popular
-        scores[~source], scores[source] = score, popularity[popular]
-        return found + filled, items, scores, source
-
-    parts = _threads.run(best, _threads.chunks(row.size, PIECE), n_threads=n_threads)
-    n, item, score, popular = (np.concatenate(column) for column in zip(*parts, strict=True)) if parts else NO_ROWS
-    ends = np.cumsum(n)
+    found = best_lists(model, who, excluded, k, denied, choice, favourites, popularity, n_threads)
     names = tuple(dict.fromkeys((model.SOURCE, POPULARITY)))  # popularity itself has one
     return _frame.table(
         {
-            "customer_id": _frame.Labelled(who.labels, np.repeat(who.codes, n)),
-            "item_id": _frame.Labelled(seen.items, item),
-            "rank": np.arange(1, item.size + 1) - np.repeat(ends - n, n),
-            "score": score,
-            "source": _frame.Categories(popular.astype(np.int8) * (len(names) - 1), names),
+            "customer_id": _frame.Labelled(who.who.labels, np.repeat(who.who.codes, np.diff(found.start))),
+            "item_id": _frame.Labelled(seen.items, found.item),
+            "rank": np.arange(1, found.item.size + 1) - np.repeat(found.start[:-1], np.diff(found.start)),
+            "score": found.score,
+            "source": _frame.Categories(found.popular.astype(np.int8) * (len(names) - 1), names),
         },
         kind=seen.customers.kind,
     )
 
 
-NO_ROWS = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.bool_)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """Lists of items with their scores: that of customer c is ``item[start[c]:start[c + 1]]``, best first."""
+
+    start: npt.NDArray[np.int64]
+    item: npt.NDArray[np.int32]
+    score: npt.NDArray[np.float64]
+    popular: npt.NDArray[np.bool_]  # whether popularity answered in place of the model
+
+    def taken(self, places: npt.NDArray[np.int64], start: npt.NDArray[np.int64]) -> Lists:
+        """Return the entries at `places`, with the new offsets."""
+        return Lists(start, self.item[places], self.score[places], self.popular[places])
 
 
-def folded_in(history: Any, seen: Interactions) -> Interactions:
-    """Read new purchases as the old ones were read, in the item codes of the model."""
-    if isinstance(history, Interactions):
-        past = history
-        if (past.weight, past.half_life) != (seen.weight, seen.half_life):
-            msg = (
-                f"the history weighs purchases by weight={past.weight!r}, half_life={past.half_life!r},"
-                f" the model by weight={seen.weight!r}, half_life={seen.half_life!r}; make both alike"
-            )
-            raise OptionError(msg)
-    else:
-        columns = cast(_events.ColumnNames, {} if isinstance(history, _events.EventLog) else seen.columns)
-        past = from_log(_events.as_log(history, **columns), seen.weight, seen.half_life, seen.end)
-    code = seen.items.codes_of(past.items.values, what="item")
-    customer = np.repeat(np.arange(len(past.customers), dtype=np.int32), np.diff(past.by_customer.start))
-    item = code[past.by_customer.index]
-    known = item >= 0
-    start, index, value = _sparse.from_coordinates(
-        _frame.readonly(customer[known]),
-        _frame.readonly(item[known]),
-        _frame.readonly(past.by_customer.value[known].astype(np.float64)),
-        len(past.customers),
-        len(seen.items),
-    )
-    return dataclasses.replace(past, by_customer=Rows(start, index, value.astype(np.float32)), age=None)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Which items of a longer list go together."""
+
+    category: npt.NDArray[np.int32]
+    n_categories: int
+    most: int
+    near: Rows
+    diversity: float
+
+    def of(self, lists: Lists, k: int) -> Lists:
+        """Choose up to `k` items of each list."""
+        columns = (_frame.readonly(lists.start), _frame.readonly(lists.item), _frame.readonly(lists.score))
+        near = (self.near.start, self.near.index, self.near.value)
+        start, places = _l.chosen(*columns, self.category, self.n_categories, self.most, *near, self.diversity, POOL * k, k)
+        return lists.taken(places, start)
 
 
-def asked(customers: Any, seen: Interactions, past: Interactions | None) -> tuple[_frame.Ids, npt.NDArray[np.int32], Rows, Rows]:
-    """Return who is asked for, the row of each (-1: unknown), the histories in these rows, and all that was bought."""
-    if customers is None:
-        everybody = seen if past is None else past
-        who = _frame.Ids(np.arange(len(everybody.customers), dtype=np.int32), everybody.customers)
-    else:
-        who = _frame.listed(customers, seen.customers, keyword="customers")
-    row = seen.customers.codes_of(who.labels.values, what="customer")[who.codes]
-    rows = bought = seen.by_customer
-    if past is not None:
-        later = past.customers.codes_of(who.labels.values)[who.codes]
-        row = np.where(later >= 0, later + np.int32(len(rows)), row)
-        rows, bought = stacked(rows, past.by_customer), stacked(bought, bought_ever(seen, past))
-    return who, row, rows, bought
+def recommender(model: Any) -> Any:
+    """Return a fitted recommender, or say that `model` is something else."""
+    if not isinstance(getattr(model, "interactions", None), Interactions) or not hasattr(model, "top"):
+        msg = f"expected a fitted recommender, got {type(model).__name__}"
+        raise OptionError(msg)
+    return model
 
 
-def bought_ever(seen: Interactions, past: Interactions) -> Rows:
-    """Return what the customers of `past` bought then or before."""
-    row = np.full(len(seen.customers), -1, np.int32)
-    code = seen.customers.codes_of(past.customers.values, what="customer")
-    row[code[code >= 0]] = np.flatnonzero(code >= 0)
-    earlier = np.repeat(row, np.diff(seen.by_customer.start))
-    both = earlier >= 0
-    later = np.repeat(np.arange(len(past.customers), dtype=np.int32), np.diff(past.by_customer.start))
-    customer = np.concatenate([later, earlier[both]])
-    item = np.concatenate([past.by_customer.index, seen.by_customer.index[both]])
-    once = _frame.readonly(np.ones(item.size))
-    start, index, _ = _sparse.from_coordinates(
-        _frame.readonly(customer), _frame.readonly(item), once, len(past.customers), len(seen.items)
-    )
-    return Rows(start, index, np.ones(index.size, np.float32))
+def popular_of(model: Any, seen: Interactions) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any]]:
+    """Return the items from the most popular, and how popular each is, as `model` counts them."""
+    if recommender(model).interactions is not seen:
+        msg = "fallback= was fitted to other interactions than the model; fit both to the same"
+        raise OptionError(msg)
+    favourites, popularity = model.popular
+    return favourites, popularity
 
 
-def stacked(upper: Rows, lower: Rows) -> Rows:
-    """Put one table below the other."""
-    return Rows(
-        np.concatenate([upper.start, lower.start[1:] + upper.start[-1]]),
-        np.concatenate([upper.index, lower.index]),
-        np.concatenate([upper.value, lower.value]),
-    )
+def best_lists(
+    model: Any,
+    who: _policy.Asked,
+    excluded: Rows,
+    k: int,
+    denied: npt.NDArray[np.bool_],
+    choice: Choice | None,
+    favourites: npt.NDArray[np.int32],
+    popularity: npt.NDArray[Any],
+    n_threads: int | None,
+) -> Lists:
+    """Return the list of everybody asked for, in that order; popularity answers where the model has not one item."""
+    n_items = len(who.seen.items)
+    refused = _frame.readonly(np.flatnonzero(denied).astype(np.int32))
+    size = PIECE if refused.size == 0 else max(1, min(PIECE, DENIED // refused.size))
+
+    def found_in(places: npt.NDArray[np.intp], depth: int) -> Lists:
+        part, known = who.row[places], who.known[places]
+        out = excluded
+        if refused.size:
+            out = Rows(*_l.barred(excluded.start, excluded.index, refused, _frame.readonly(part)), excluded.value)
+        start, item, score = model.top(who.rows, out, depth, _frame.readonly(part[known]))
+        n = np.zeros(part.size, np.int64)
+        n[known] = np.diff(start)
+        unserved = n == 0
+        rest = _frame.readonly(part[unserved])
+        filled, popular = _k.most_popular(favourites, out.start, out.index, depth, rest)
+        n[unserved] = np.diff(filled)
+        # each customer has the rows of one source
+        source = np.repeat(unserved, n)
+        items, scores = np.empty(source.size, np.int32), np.empty(source.size, np.float64)
+        items[~source], items[source] = item, popular
+        scores[~source], scores[source] = score, popularity[popular]
+        return Lists(np.concatenate([[0], np.cumsum(n)]), items, scores, source)
+
+    def best(piece: tuple[int, int]) -> Lists:
+        places = np.arange(*piece)
+        if choice is None:
+            return found_in(places, k)
+        depth = min(POOL * k, n_items)
+        lists = found_in(places, depth)
+        chosen = choice.of(lists, k)
+        while depth < n_items:
+            # a list may be short because what follows was cut off: those are asked for again, deeper
+            short = (np.diff(chosen.start) < k) & (np.diff(lists.start) == depth)
+            if not short.any():
+                break
+            depth = min(4 * depth, n_items)
+            deeper = found_in(places[short], depth)
+            lists = replaced(lists, short, deeper)
+            chosen = replaced(chosen, short, choice.of(deeper, k))
+        return chosen
+
+    return joined(_threads.run(best, _threads.chunks(who.row.size, size), n_threads=n_threads))
+
+
+def joined(parts: list[Lists]) -> Lists:
+    """Put lists one behind the other."""
+    if not parts:
+        return NO_LISTS
+    n = np.concatenate([np.diff(part.start) for part in parts])
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "score", "popular")]
+    return Lists(np.concatenate([[0], np.cumsum(n)]), *columns)
+
+
+def replaced(lists: Lists, places: npt.NDArray[np.bool_], by: Lists) -> Lists:
+    """Return the lists with those at `places` replaced."""
+    n = np.diff(lists.start)
+    kept = np.repeat(~places, n)
+    n[places] = np.diff(by.start)
+    new = np.repeat(places, n)
+    columns = []
+    for name in ("item", "score", "popular"):
+        values = np.empty(new.size, getattr(lists, name).dtype)
+        values[~new], values[new] = getattr(lists, name)[kept], getattr(by, name)
+        columns.append(values)
+    return Lists(np.concatenate([[0], np.cumsum(n)]), *columns)
+
+
+NO_LISTS = Lists(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.bool_))
