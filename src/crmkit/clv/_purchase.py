@@ -167,7 +167,7 @@ class PurchaseModel(FittedModel):
         raise NotImplementedError
 
     def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
-        """What a customer alive at T goes on by: a kind, and six numbers per row, as `_kernels.futures` reads them."""
+        """Tell what a customer alive at T goes on by: a kind, and six numbers per row, as `_kernels.futures` reads them."""
         raise NotImplementedError
 
     # how it is asked
