@@ -1,0 +1,108 @@
+"""What a fit leaves open: models drawn from around it, and the intervals that draws make."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _options
+from crmkit.clv._fitted import LOOSE, FittedModel
+from crmkit.clv._purchase import PurchaseModel
+from crmkit.errors import DataWarning, FitError, OptionError
+from crmkit.results import Estimate, confidence_level
+
+__all__ = ["Ranks", "models_around", "total", "with_a_process"]
+
+Floats = npt.NDArray[np.float64]
+Kind = TypeVar("Kind", bound=FittedModel)
+
+
+def with_a_process(model: Any, what: str) -> PurchaseModel:
+    """Return a model that says how purchases come about, or say that it does not."""
+    if isinstance(model, PurchaseModel):
+        return model
+    if not isinstance(model, FittedModel):
+        msg = f"expected a fitted model first, such as clv.fit_bg_nbd returns, got {type(model).__name__}"
+        raise OptionError(msg)
+    msg = f"{type(model).__name__} has no {what}: it does not say when customers buy. clv.fit_bg_nbd and its like do"
+    raise FitError(msg)
+
+
+def models_around(model: Kind, draws: int, random: np.random.Generator) -> tuple[list[Kind], str]:
+    """Draw models from the normal distribution of the log parameters, and say in words what they leave out.
+
+    Along a direction that the data leave open the normal distribution has no end: parameters without any information stay where
+    they are, the others are drawn no further than what `LOOSE` calls next to nothing known.
+    """
+    given = np.array(model.covariance, dtype=np.float64)
+    if given.size == 0:
+        return [model] * draws, "the model carries no covariance: its parameters are taken as known"
+    free = ~np.isfinite(np.diagonal(given))
+    given[free, :] = given[:, free] = 0.0
+    variances, directions = np.linalg.eigh(given)
+    wide = bool((variances > LOOSE**2).any())
+    spread = directions * np.sqrt(np.clip(variances, 0.0, LOOSE**2))
+    centre = np.log(np.array([getattr(model, name) for name in model.PARAMETERS]))
+    theta = centre + random.standard_normal((draws, centre.size)) @ spread.T
+    drawn = [
+        dataclasses.replace(model, **dict(zip(model.PARAMETERS, row, strict=True))) for row in np.exp(theta).tolist()
+    ]
+    if not (wide or free.any()):
+        return drawn, ""
+    held = [name for name, is_free in zip(model.PARAMETERS, free, strict=True) if is_free]
+    how = [f"{', '.join(held)} held where they are"] if held else []
+    how += [f"drawn no further than {LOOSE:g} standard errors of 1 in logs along what is nearly free"] if wide else []
+    note = f"{model.TITLE} parameters are not all identified ({model.diagnosis}): {'; '.join(how)}"
+    return drawn, note
+
+
+def warn_of(notes: list[str]) -> str:
+    """Join the notes on the draws, and warn of parameters that the data leave open; called by public functions."""
+    for note in notes:
+        if "not all identified" in note:
+            msg = (
+                f"{note}. The intervals hold for what the data tell; penalty=0.1 in the fit bounds the rest; filter"
+                " crmkit.errors.DataWarning to silence this"
+            )
+            warnings.warn(msg, DataWarning, stacklevel=3)
+    return "; ".join(note for note in notes if note)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ranks:
+    """Which of the sorted draws bound an interval: the next number falls between them with probability `level` or more."""
+
+    draws: int
+    level: float
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, draws: Any, level: Any) -> Ranks:
+        """Find the ranks, or say that there are too few draws for the level."""
+        within = confidence_level(level)
+        n = _options.whole("draws", draws, low=1, high=1_000_000)
+        tail = (1.0 - within) / 2.0
+        # n draws and the number to come are exchangeable: each of the n + 1 gaps holds it equally often
+        low = math.floor((n + 1) * tail + 1e-9) - 1
+        if low < 0:
+            msg = f"draws={n} are too few for level={within:g}: take at least {math.ceil(1.0 / tail - 1e-9) - 1}"
+            raise OptionError(msg)
+        return cls(n, within, low, n - 1 - low)
+
+    def bounds(self, draws: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return the ends of the interval of each column of `draws`."""
+        found = np.partition(np.ascontiguousarray(draws.T), (self.low, self.high), axis=1)
+        return found[:, self.low], found[:, self.high]
+
+
+def total(value: float, draws: npt.NDArray[Any], ranks: Ranks, *, n: int) -> Estimate:
+    """Return a total with the interval of its draws."""
+    low, high = ranks.bounds(draws[:, None])
+    spread = float(draws.std(ddof=1)) if draws.size > 1 else 0.0
+    return Estimate(float(value), float(low[0]), float(high[0]), spread, n, ranks.level, "parameters and purchases drawn")
