@@ -2,5 +2,6 @@
 
 from crmkit.survival._compare import LogRank, logrank
 from crmkit.survival._curve import curve
+from crmkit.survival.cox import CoxModel, fit_cox
 
-__all__ = ["LogRank", "curve", "logrank"]
+__all__ = ["CoxModel", "LogRank", "curve", "fit_cox", "logrank"]

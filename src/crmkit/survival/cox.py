@@ -1,0 +1,662 @@
+"""Proportional hazards: how much sooner or later than others a customer leaves, whatever the hazard over time looks like."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _frame, _options
+from crmkit._kernels import cox as _k
+from crmkit.errors import ConvergenceWarning, FitError, OptionError
+from crmkit.results import Model, critical_value
+from crmkit.survival import _covariates, _times
+from crmkit.survival._risk import RiskSets, concordance, risk_sets
+
+__all__ = ["CoxModel", "fit_cox"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Longs = npt.NDArray[np.int64]
+
+TIES = ("efron", "breslow")
+GAIN = 1e-9  # a Newton step that promises less than this, in units of the log-likelihood, is the last
+STEPS = 60
+FAR = 30.0  # log hazard ratio of a standard deviation at which the search gives up
+FLAT = 1e-4  # curvature per event and standard deviation below which the likelihood may have no maximum
+NOTHING = np.empty(0)
+NO_TABLE = np.empty((0, 0))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CoxModel(Model):
+    """A fitted model of proportional hazards.
+
+    Attributes
+    ----------
+    columns : mapping of str to str
+        The columns it was fitted on: ``duration``, ``event``, and ``entry``, ``strata``, ``cluster``, ``weight`` where given.
+    features : tuple of str
+        The columns the hazard depends on.
+    terms : tuple of str
+        What has a coefficient: a feature of numbers itself, or "feature=category".
+    categories : mapping of str to tuple of str
+        The values seen of each feature of text; the first is the reference, which has no coefficient.
+    dropped : tuple of str
+        Terms left out because every row had the same value.
+    coefficients : array
+        Change of the log hazard per unit of each term, or against the reference.
+    covariance : array
+        Covariance of the coefficients, by `errors`.
+    errors : str
+        What `covariance` stands on: "model", "robust" (each row by itself) or "cluster".
+    means : array
+        Mean of each term: the baseline is the hazard there.
+    ties : str
+        How events at one time were taken: "efron" or "breslow".
+    penalty : float
+        Of half the sum of squared coefficients per standard deviation, against the log-likelihood.
+    log_likelihood, null_log_likelihood : float
+        Partial log-likelihood at the estimate, without the penalty, and where no term matters.
+    n, n_events : float
+        Rows, and those that ended in the event; sums of weights where there were any.
+    converged : bool
+        Whether the slope of the log-likelihood per event and standard deviation is below 1e-6.
+    iterations : int
+        Steps it took.
+    strata : tuple of str
+        Strata with a baseline of their own; one empty name where there are none.
+    baseline_start : array
+        Where the baseline of each stratum begins in the next two, and the end.
+    baseline_time, baseline_hazard : array
+        Times of events, and the cumulative hazard up to and including them at the means.
+    observed_until : array
+        The longest time observed in each stratum: beyond it the baseline is not known.
+    concordance, concordance_se : float
+        Share of comparable pairs in which the customer with the higher hazard left first, on the rows fitted on (0.5: no better
+        than chance), and its standard error; NaN where no two rows can be compared.
+    proportionality : mapping of str to (float, float, float)
+        Of each term, and of ``"all"``: chi-square statistic, degrees of freedom and p-value of the hypothesis that its effect
+        does not change over time.
+    """
+
+    TITLE: ClassVar[str] = "Proportional hazards (Cox)"
+
+    columns: Mapping[str, str]
+    features: tuple[str, ...]
+    terms: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]]
+    dropped: tuple[str, ...]
+    coefficients: Floats
+    covariance: Floats
+    errors: str
+    means: Floats
+    ties: str
+    penalty: float
+    log_likelihood: float
+    null_log_likelihood: float
+    n: float
+    n_events: float
+    converged: bool
+    iterations: int
+    strata: tuple[str, ...]
+    baseline_start: Longs
+    baseline_time: Floats
+    baseline_hazard: Floats
+    observed_until: Floats
+    concordance: float
+    concordance_se: float
+    proportionality: Mapping[str, tuple[float, float, float]]
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Standard error of each coefficient."""
+        return dict(zip(self.terms, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+
+    def hazard_ratios(self, *, level: float = 0.95) -> Any:
+        """Return what each term does to the hazard, with intervals.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Confidence level of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            One row per term: `term`, `coefficient`, `se`, `z`, `p_value`, `hazard_ratio`, `ci_low`, `ci_high`. A hazard ratio
+            of 2 means: at any time, twice as likely to leave next.
+        """
+        from scipy.special import erfc
+
+        z = critical_value(level)
+        se = np.sqrt(np.diag(self.covariance))
+        ratio = self.coefficients / se
+        columns = {
+            "term": np.array(self.terms, object),
+            "coefficient": self.coefficients.copy(),
+            "se": se,
+            "z": ratio,
+            "p_value": erfc(np.abs(ratio) / math.sqrt(2.0)),
+            "hazard_ratio": np.exp(self.coefficients),
+            "ci_low": np.exp(self.coefficients - z * se),
+            "ci_high": np.exp(self.coefficients + z * se),
+        }
+        return _frame.table(columns)
+
+    def likelihood_ratio(self) -> tuple[float, int, float]:
+        """Test whether any term matters.
+
+        Returns
+        -------
+        tuple of (float, int, float)
+            Chi-square statistic, degrees of freedom, and the probability of one this large if no term mattered.
+        """
+        from scipy.special import chdtrc
+
+        statistic = max(2.0 * (self.log_likelihood - self.null_log_likelihood), 0.0)
+        return statistic, len(self.terms), float(chdtrc(len(self.terms), statistic))
+
+    def baseline(self) -> Any:
+        """Return the hazard at the means of all terms.
+
+        Returns
+        -------
+        DataFrame
+            One row per time with an event: `time`, `cumulative_hazard`, `survival`; behind the stratum, if any.
+        """
+        columns = {
+            "time": self.baseline_time.copy(),
+            "cumulative_hazard": self.baseline_hazard.copy(),
+            "survival": np.exp(-self.baseline_hazard),
+        }
+        keys = {}
+        if "strata" in self.columns:
+            keys[self.columns["strata"]] = np.repeat(np.array(self.strata, object), np.diff(self.baseline_start))
+        return _frame.table(columns, keys=keys)
+
+    def log_hazard_ratio(self, values: Mapping[str, Any]) -> Any:
+        """Give the log hazard of one customer, or of many, less that at the means.
+
+        Parameters
+        ----------
+        values : mapping of str to number, str or array
+            Every feature of the model, as single values or as arrays of one length.
+
+        Returns
+        -------
+        float or ndarray
+            0 for a customer at the means. A category the model has not seen is taken for an average, and warned of.
+        """
+        out = self._log_ratio(values)
+        single = all(np.ndim(values[name]) == 0 for name in self.features)
+        return float(out[0]) if single else out
+
+    def survival(self, t: Any, values: Mapping[str, Any], *, survived: Any = 0.0, stratum: str | None = None) -> Any:
+        """Give the probability to last beyond t, having lasted beyond an earlier time.
+
+        Parameters
+        ----------
+        t : float or array
+            Time since the start, in the unit of the durations, not beyond the longest that was observed.
+        values : mapping of str to number, str or array
+            Every feature of the model.
+        survived : float or array, default 0
+            Time since the start that the customer is known to have lasted.
+        stratum : str, optional
+            Which of `strata`, where there are several.
+
+        Returns
+        -------
+        float or ndarray
+            Between 0 and 1.
+        """
+        if stratum is None and len(self.strata) > 1:
+            msg = f"the model has several baselines: pass stratum=, one of {list(self.strata)}"
+            raise OptionError(msg)
+        which = 0 if stratum is None else self.strata.index(_options.choice("stratum", stratum, self.strata))
+        late, early = np.asarray(t, np.float64), np.asarray(survived, np.float64)
+        longest = float(self.observed_until[which])
+        if not ((early >= 0.0) & (early <= late)).all():
+            msg = "times are zero or more, and t is not before survived"
+            raise OptionError(msg)
+        if (late > longest).any():
+            msg = f"nothing is known beyond time {longest:g}, the longest observed; t reaches {late.max():g}"
+            raise OptionError(msg)
+        codes = np.full(np.broadcast(late, early).shape, which, np.int64)
+        hazard = self._hazard(late, codes) - self._hazard(early, codes)
+        ratio = np.exp(self.log_hazard_ratio(values))
+        out = np.exp(-hazard * ratio)
+        return float(out) if np.ndim(out) == 0 else out
+
+    def _log_ratio(self, source: Any) -> Floats:
+        X = _covariates.matrix_of(source, self.features, self.terms, self.categories, self.means)
+        # term by term: the same sum for a row alone and among others, which a matrix product does not promise
+        out = np.zeros(X.shape[0])
+        for k in range(X.shape[1]):
+            out += self.coefficients[k] * (X[:, k] - self.means[k])
+        return out
+
+    def _hazard(self, time: Any, stratum: Longs) -> Floats:
+        """Cumulative hazard at the means."""
+        wide, which = np.broadcast_arrays(np.asarray(time, np.float64), stratum)
+        out = np.zeros(wide.shape)
+        for code in range(len(self.strata)):
+            here = which == code
+            part = slice(self.baseline_start[code], self.baseline_start[code + 1])
+            sums = np.append(0.0, self.baseline_hazard[part])
+            out[here] = sums[np.searchsorted(self.baseline_time[part], wide[here], side="right")]
+        return out
+
+    def __repr__(self) -> str:
+        table = self.hazard_ratios()
+        width = max(len(term) for term in self.terms)
+        lines = [f"{self.TITLE}: {self.columns['duration']!r} until {self.columns['event']!r}, ties by {self.ties.title()}"]
+        lines.append(f"  {'':<{width}}  {'hazard ratio':>12}  {'95 % interval':>19}  {'p':>7}")
+        for row in table.itertuples():
+            interval = f"{row.ci_low:.4g} to {row.ci_high:.4g}"
+            lines.append(f"  {row.term:<{width}}  {row.hazard_ratio:>12.4f}  {interval:>19}  {row.p_value:>7.4f}")
+        references = ", ".join(f"{name} {levels[0]!r}" for name, levels in self.categories.items())
+        if references:
+            lines.append(f"  against: {references}")
+        lines.append(
+            f"  n {self.n:,g}, events {self.n_events:,g}; log-likelihood {self.log_likelihood:.6g}, without terms"
+            f" {self.null_log_likelihood:.6g}; converged {self.converged}; {self.errors} standard errors"
+        )
+        statistic, df, p = self.proportionality["all"]
+        lines.append(
+            f"  concordance {self.concordance:.4f} (se {self.concordance_se:.4f}); effects the same over time:"
+            f" chi-square {statistic:.2f} on {df:.0f}, p {p:.4f}"
+        )
+        return "\n".join(lines)
+
+
+def fit_cox(
+    frame: Any,
+    /,
+    *,
+    duration: str = "duration",
+    event: str = "event",
+    features: Any = None,
+    entry: str | None = None,
+    strata: str | None = None,
+    weight: str | None = None,
+    reference: Mapping[str, str] | None = None,
+    ties: str = "efron",
+    penalty: float = 0.0,
+    robust: bool = False,
+    cluster: str | None = None,
+) -> CoxModel:
+    r"""Learn how much sooner or later customers leave, by what is known of them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per customer or contract; or several, of which each covers the time from `entry` to `duration` in which the
+        features had the values of the row, the last one with the event, if it came.
+    duration : str, default "duration"
+        Column with the time to the event, or to when observation ended: zero or more, in any unit.
+    event : str, default "event"
+        Column that says whether it ended in the event (1, True) or was still going on when last seen (0, False).
+    features : sequence of str, optional
+        Columns the hazard may depend on: numbers, flags, text. They must be known from the start (or from `entry`). Default: all
+        columns without another part in the call; outside pandas without the first, which holds ids.
+    entry : str, optional
+        Column with the time at which a row came under observation, on the clock of `duration`, if not from the start.
+    strata : str, optional
+        Column of groups whose hazard over time may differ in shape: each gets a baseline of its own and no coefficient.
+    weight : str, optional
+        Column with how many rows each stands for, above 0.
+    reference : mapping of str to str, optional
+        Of features of text, the category that others are compared with. Default: the first in sorted order.
+    ties : {"efron", "breslow"}, default "efron"
+        How events at the same time are taken: one after the other in unknown order, or each as if the others were still there.
+        Breslow's is the default of some other software; with many ties it draws effects towards zero.
+    penalty : float, default 0
+        Of half the sum of squared coefficients (per standard deviation of numbers; of categories as they are).
+    robust : bool, default False
+        Whether standard errors should hold where the model does not: Lin and Wei's sandwich, each row by itself.
+    cluster : str, optional
+        Column of groups of rows that belong together, such as the rows of one customer; the sandwich then sums over them.
+
+    Returns
+    -------
+    CoxModel
+        Frozen; it holds coefficients, covariance, baseline hazards and tests, and no rows.
+
+    Raises
+    ------
+    ColumnError
+        A column is missing, or no feature is left.
+    DataError
+        A value is missing or infinite, a duration negative, an event neither 0 nor 1, an entry not before its duration.
+    FitError
+        There is no event; terms cannot be told apart; or a term orders all events, so that its coefficient is infinite: the
+        message names it, and `penalty` keeps it finite.
+    OptionError
+        An option is not usable, or a column has two parts.
+
+    Warns
+    -----
+    DataWarning
+        Constant terms were left out.
+    ConvergenceWarning
+        The search stopped early.
+
+    Notes
+    -----
+    The hazard is :math:`h(t \mid x) = h_0(t) \exp(\beta' (x - \bar x))`. With :math:`D_t` the :math:`d_t` events at time t and
+    :math:`R_t` those at risk, Efron's partial log-likelihood is
+
+    .. math:: \sum_t \Big[ \sum_{i \in D_t} \beta' x_i - \sum_{l=0}^{d_t - 1} \log\Big( \sum_{j \in R_t} e^{\beta' x_j}
+              - \tfrac{l}{d_t} \sum_{j \in D_t} e^{\beta' x_j} \Big) \Big] ,
+
+    Breslow's is the same without the part of l. It is maximised by Newton's method from exact derivatives, halving steps that
+    do not gain; features are standardised meanwhile. A row with weight 3 counts as three rows, ties included.
+
+    The baseline hazard jumps by the sum of the reciprocals of the same denominators. The test of proportional hazards is
+    Grambsch and Therneau's, of scaled Schoenfeld residuals against one minus the Kaplan-Meier curve; a small p-value says
+    that an effect changes over time: put that column into `strata`, or cut time. Standard errors under a penalty are from the
+    curvature of the penalised likelihood.
+
+    References
+    ----------
+    Cox (1972), Regression models and life-tables, JRSS B 34(2).
+    Efron (1977), The efficiency of Cox's likelihood function for censored data, JASA 72(359).
+    Lin and Wei (1989), The robust inference for the Cox proportional hazards model, JASA 84(408).
+    Grambsch and Therneau (1994), Proportional hazards tests and diagnostics based on weighted residuals, Biometrika 81(3).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from crmkit import survival
+    >>> contracts = pd.DataFrame(
+    ...     {
+    ...         "months": [1, 2, 2, 3, 5, 6, 8, 9, 12, 12],
+    ...         "left": [1, 1, 1, 1, 0, 1, 0, 1, 0, 0],
+    ...         "plan": ["month", "month", "year", "month", "year", "month", "month", "year", "year", "year"],
+    ...     }
+    ... )
+    >>> model = survival.fit_cox(contracts, duration="months", event="left")
+    >>> model.terms, model.coefficients.round(4).tolist()
+    (('plan=year',), [-1.3213])
+    """
+    _options.choice("ties", ties, TIES)
+    strength = _options.number("penalty", penalty, low=0.0)
+    if not isinstance(robust, bool):
+        msg = f"robust={robust!r} is neither True nor False"
+        raise OptionError(msg)
+    table = _frame.read(frame)
+    parts = {"duration": duration, "event": event, "entry": entry, "strata": strata, "cluster": cluster, "weight": weight}
+    columns = {part: name for part, name in parts.items() if name is not None}
+    # rows of one customer may differ in strata, so that a column can be both strata and cluster
+    lives = _times.read(table, duration=duration, event=event, by=None, entry=entry)
+    weights = None if weight is None else _frame.numbers(table, weight, keyword="weight", positive=True)
+    codes, names = _read_strata(table, strata)
+    clusters = None if cluster is None else _frame.ids(table, cluster, keyword="cluster").codes
+    chosen = _covariates.chosen(table, features, list(columns.values()))
+    covariates, dropped = _covariates.constant_left_out(_covariates.read(table, chosen, reference), stacklevel=2)
+    sets = risk_sets(lives, weights, codes)
+    n_events = sets.n_events
+    if n_events == 0.0:
+        msg = f"no row ended in the event (column {event!r} is 0 throughout): nothing tells who leaves sooner; observe longer"
+        raise FitError(msg)
+    climb = _Climb.of(covariates, sets, ties == "efron", strength)
+    flat = _covariates.dependent(climb.information, covariates.terms, n_events) if strength == 0.0 else []
+    if flat:
+        msg = (
+            f"the data cannot tell what each of these does: {flat}; at all times at which somebody left, they are the same for"
+            " all at risk or follow from each other. Leave one out, or pass penalty=1.0"
+        )
+        raise FitError(msg)
+    climb.search()
+    if strength == 0.0:
+        climb.refuse_monotone(covariates.terms, covariates.matrix[sets.order])
+    slope = float(np.abs(climb.gradient).max()) / n_events
+    converged = slope <= 1e-6
+    if not converged:
+        msg = (
+            f"the fit stopped after {climb.iterations} steps with a slope of {slope:.2g} per event; the model says"
+            " converged=False. Look for a few extreme values, or pass penalty=1.0"
+        )
+        warnings.warn(msg, ConvergenceWarning, stacklevel=2)
+    return climb.model(
+        columns=columns,
+        covariates=covariates,
+        dropped=dropped,
+        errors="cluster" if cluster is not None else "robust" if robust else "model",
+        clusters=None if clusters is None else clusters[sets.order],
+        strata=names,
+        converged=converged,
+        n_events=n_events,
+    )
+
+
+def _read_strata(table: _frame.Frame, strata: str | None) -> tuple[Longs | None, tuple[str, ...]]:
+    if strata is None:
+        return None, ("",)
+    codes, names = _covariates.categories_of(table, strata, most=None)
+    return codes, names
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Climb:
+    """The search for the maximum, in standardised terms."""
+
+    X: Floats
+    means: Floats
+    scales: Floats
+    sets: RiskSets
+    efron: bool
+    strength: float
+    ridge: Floats
+    beta: Floats
+    value: float
+    null: float
+    gradient: Floats
+    information: Floats
+    iterations: int
+
+    @classmethod
+    def of(cls, covariates: _covariates.Covariates, sets: RiskSets, efron: bool, strength: float) -> _Climb:  # noqa: FBT001
+        w = sets.weight
+        X = covariates.matrix[sets.order]
+        total = float(w.sum())
+        means = np.empty(X.shape[1])
+        scales = np.empty(X.shape[1])
+        for k in range(X.shape[1]):
+            # in units of the largest value, whose square cannot overflow
+            largest = float(np.abs(X[:, k]).max())
+            unit = X[:, k] / largest
+            middle = float(w @ unit) / total
+            means[k], scales[k] = middle * largest, largest * math.sqrt(float(w @ (unit - middle) ** 2) / total)
+        X -= means
+        X /= scales
+        p = means.size
+        ridge = strength * np.where(covariates.indicator, 1.0 / scales**2, 1.0)
+        climb = cls(
+            _frame.readonly(X), means, scales, sets, efron, strength, ridge,
+            np.zeros(p), 0.0, 0.0, np.zeros(p), np.zeros((p, p)), 0,
+        )  # fmt: skip
+        climb.value, climb.gradient, climb.information = climb.at(climb.beta)
+        climb.null = climb.value
+        return climb
+
+    def sweep(self, beta: Floats, gradient: Floats, information: Floats, *per_time: Floats) -> float:
+        s = self.sets
+        extra = [*per_time, *([NOTHING, NOTHING, NO_TABLE, NO_TABLE, NO_TABLE][len(per_time) :])]
+        return _k.sweep(
+            self.X, s.weight, s.event, s.group, s.first_row, s.last_row, s.time, s.leaving, s.entry,
+            _frame.readonly(beta), self.efron, gradient, information, *extra,
+        )  # fmt: skip
+
+    def at(self, beta: Floats) -> tuple[float, Floats, Floats]:
+        """Penalised log-likelihood, its gradient and minus its Hessian."""
+        gradient, information = np.empty(beta.size), np.empty((beta.size, beta.size))
+        value = self.sweep(beta, gradient, information)
+        value -= 0.5 * float(self.ridge @ beta**2)
+        return value, gradient - self.ridge * beta, information + np.diag(self.ridge)
+
+    def search(self) -> None:
+        """Climb by Newton's method; a step that does not gain is halved."""
+        while self.iterations < STEPS:
+            step = _solve(self.information, self.gradient)
+            promise = 0.5 * float(self.gradient @ step)
+            scale, found = 1.0, False
+            for _ in range(30):
+                trial = self.beta + scale * step
+                value, gradient, information = self.at(trial)
+                sound = math.isfinite(value) and bool(np.isfinite(gradient).all() and np.isfinite(information).all())
+                # a gain below the rounding of the sum cannot be measured
+                if sound and value >= self.value - 1e-12 * abs(self.value):
+                    found = True
+                    break
+                scale *= 0.5
+            if not found:
+                break
+            self.beta, self.value, self.gradient, self.information = trial, value, gradient, information
+            self.iterations += 1
+            if promise <= GAIN or np.abs(self.beta).max() > FAR:
+                break
+
+    def refuse_monotone(self, terms: tuple[str, ...], raw: Floats) -> None:
+        """Refuse a likelihood that rises for ever, and name the terms along which it does."""
+        s = self.sets
+        curvature, directions = np.linalg.eigh(self.information)
+        away = np.abs(self.beta).max() > FAR
+        if curvature[0] > FLAT * s.n_events and not away:
+            return
+        single = [
+            (term, sign)
+            for k, term in enumerate(terms)
+            for sign in (1.0, -1.0)
+            if _k.leads(_frame.readonly(sign * raw[:, k]), s.event, s.group, s.first_row)
+        ]
+        if single:
+            named = ", ".join(f"{term!r} ({'highest' if sign > 0 else 'lowest'})" for term, sign in single)
+            msg = (
+                f"whoever left had the extreme value of all at risk of {named}, each time: the likelihood rises for ever and the"
+                " coefficient is infinite. Pass penalty=1.0, which keeps it finite; or leave the term out, or merge categories"
+                " in one of which nobody, or everybody, left"
+            )
+            raise FitError(msg)
+        for direction in (self.beta, directions[:, 0], -directions[:, 0]):
+            if _k.leads(_frame.readonly(self.X @ direction), s.event, s.group, s.first_row):
+                share = np.abs(direction) / np.abs(direction).max()
+                named = ", ".join(repr(term) for term, part in zip(terms, share, strict=True) if part > 0.05)
+                msg = (
+                    f"a combination of {named} orders all events: the likelihood rises for ever and the coefficients are"
+                    " infinite. Pass penalty=1.0, which keeps them finite; or leave a term out, or merge rare categories"
+                )
+                raise FitError(msg)
+
+    def model(
+        self,
+        *,
+        columns: dict[str, str],
+        covariates: _covariates.Covariates,
+        dropped: tuple[str, ...],
+        errors: str,
+        clusters: npt.NDArray[np.int32] | None,
+        strata: tuple[str, ...],
+        converged: bool,
+        n_events: float,
+    ) -> CoxModel:
+        s, p, groups = self.sets, self.beta.size, self.sets.time.size
+        hazard, tied = np.zeros(groups), np.zeros(groups)
+        mean = np.zeros((groups, p))
+        tables = [np.zeros((groups, p)), np.zeros((groups, p))] if errors != "model" else []
+        value = self.sweep(self.beta, np.empty(p), NO_TABLE, hazard, tied, mean, *tables)
+        inverse = np.linalg.inv(self.information)
+        covariance = inverse
+        if errors != "model":
+            residuals = np.empty(self.X.shape)
+            _k.score_residuals(
+                self.X, s.event, s.group, s.first_row, s.time, s.entry, _frame.readonly(self.beta), hazard, tied, mean, *tables,
+                residuals,
+            )  # fmt: skip
+            covariance = inverse @ _squares(residuals, s.weight, clusters) @ inverse
+        share, share_se = concordance(s, self.X @ self.beta)
+        # per time ascending in every stratum, where something happened
+        order = np.lexsort((s.time, s.stratum))
+        order = order[s.happened[order] > 0.0]
+        starts = np.searchsorted(s.stratum[order], np.arange(len(strata) + 1)).astype(np.int64)
+        total = np.cumsum(hazard[order])
+        before = np.append(0.0, total)[starts[:-1]]
+        cumulative = np.concatenate(
+            [np.cumsum(hazard[order][a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)] or [before]
+        )
+        longest = np.zeros(len(strata))
+        np.maximum.at(longest, s.stratum, s.time)
+        return CoxModel(
+            columns=columns,
+            features=covariates.features,
+            terms=covariates.terms,
+            categories=dict(covariates.categories),
+            dropped=dropped,
+            coefficients=self.beta / self.scales,
+            covariance=covariance / np.outer(self.scales, self.scales),
+            errors=errors,
+            means=self.means,
+            ties="efron" if self.efron else "breslow",
+            penalty=self.strength,
+            log_likelihood=value,
+            null_log_likelihood=self.null,
+            n=float(s.weight.sum()),
+            n_events=n_events,
+            converged=converged,
+            iterations=self.iterations,
+            strata=strata,
+            baseline_start=starts,
+            baseline_time=s.time[order],
+            baseline_hazard=cumulative,
+            observed_until=longest,
+            concordance=share,
+            concordance_se=share_se,
+            proportionality=self._proportionality(covariates.terms, mean, inverse, n_events),
+        )
+
+    def _proportionality(
+        self, terms: tuple[str, ...], mean: Floats, inverse: Floats, n_events: float
+    ) -> dict[str, tuple[float, float, float]]:
+        """Grambsch and Therneau's test of each term and of all."""
+        from scipy.special import chdtrc
+
+        s = self.sets
+        g = 1.0 - s.kaplan_meier()
+        g = g - float(s.happened @ g) / n_events
+        spread = float(s.happened @ g**2)
+        if spread <= 1e-12 * n_events:
+            # all events at one time: effects cannot be seen to change
+            return {**dict.fromkeys(terms, (0.0, 1.0, 1.0)), "all": (0.0, float(len(terms)), 1.0)}
+        rows = s.event
+        seen = (s.weight[rows] * g[s.group_of_row()[rows]]) @ self.X[rows]
+        drift = seen - (s.happened * g) @ mean
+        effect = inverse @ drift
+        single = n_events * effect**2 / (np.diag(inverse) * spread)
+        every = n_events * float(drift @ effect) / spread
+        found = {term: (float(x), 1.0, float(chdtrc(1, x))) for term, x in zip(terms, single, strict=True)}
+        return {**found, "all": (every, float(len(terms)), float(chdtrc(len(terms), every)))}
+
+
+def _solve(information: Floats, gradient: Floats) -> Floats:
+    """Newton's step; where the likelihood is flat, a step along what is not."""
+    try:
+        factor = np.linalg.cholesky(information)
+        return np.linalg.solve(factor.T, np.linalg.solve(factor, gradient))
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(information, rcond=1e-12, hermitian=True) @ gradient
+
+
+def _squares(residuals: Floats, weight: Floats, clusters: npt.NDArray[np.int32] | None) -> Floats:
+    """Sum of the outer products of score residuals, each row or each cluster by itself."""
+    if clusters is None:
+        return (residuals * weight[:, None]).T @ residuals
+    weighted = residuals * weight[:, None]
+    sums = np.column_stack([np.bincount(clusters, column) for column in weighted.T])
+    return sums.T @ sums
