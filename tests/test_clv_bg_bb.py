@@ -39,7 +39,9 @@ def bg_bb(alpha, beta, gamma, delta):
 
 def log_likelihood(parameters, *customers, weight=None):
     rows = Histories.collapse(*np.array(customers, dtype=float).T, weight=weight)
-    return kernel.log_likelihood(*map(float, parameters), rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
+    return kernel.log_likelihood(
+        *map(float, parameters), rows.counts, rows.which, rows.t_x, rows.T, rows.weight, np.empty((0, 4))
+    )
 
 
 # ── published numbers ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -44,7 +44,9 @@ def histories(*rows):
 
 
 def log_likelihood(theta, rows):
-    return kernel.log_likelihood(*np.exp(theta), 0.0, rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
+    return kernel.log_likelihood(
+        *np.exp(theta), 0.0, 1.0, rows.counts, rows.which, rows.t_x, rows.T, rows.weight, np.empty((0, 4))
+    )
 
 
 # ── published numbers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -331,15 +333,29 @@ def test_customers_who_leave_at_once_or_never_are_named():
         clv.fit_bg_nbd(histories(*loyal, *lost))
 
 
-def test_one_customer_of_20_000_purchases_does_not_break_the_fit(cdnow):
+def test_one_customer_of_20_000_purchases_does_not_break_the_fit_but_is_named(cdnow):
     outlier = histories((20_000, 38.0, 39.0)).assign(unit="W")
-    model = clv.fit_bg_nbd(pd.concat([cdnow, outlier]))
+    with warns(DataWarning, match=r"row 2357 \(20,000 repeat purchases\) alone moves the estimates by \d\d\.\d standard errors"):
+        model = clv.fit_bg_nbd(pd.concat([cdnow, outlier]))
     assert model.converged
     assert model.diagnosis == "well identified"
 
 
+@pytest.mark.parametrize(("fit", "r", "without"), [(clv.fit_bg_nbd, 0.212, "0.2426"), (clv.fit_pareto_nbd, 0.385, "0.5533")])
+def test_one_heavy_buyer_is_named_with_what_the_estimates_would_be_without(cdnow, fit, r, without):
+    """500 purchases in 38 weeks, where the others made 29 at most."""
+    rows = pd.concat([cdnow.iloc[:1000], histories((500, 38.0, 39.0)).assign(unit="W"), cdnow.iloc[1000:]])
+    with warns(DataWarning, match=r"row 1000 \(500 repeat purchases\) alone moves .* without it alpha would be") as caught:
+        model = fit(rows)
+    assert caught[0].filename == __file__
+    assert model.r == approx(r, abs=5e-4)
+    assert model.influence > 3
+    assert fit(cdnow).influence < 1
+    assert fit(cdnow).r == approx(float(without), abs=5e-5)
+
+
 def test_a_search_that_stops_short_says_so(shop, monkeypatch):
-    from crmkit.clv import _fit as module
+    from crmkit.clv import _fitted as module
 
     monkeypatch.setattr(module, "maximise", lambda *args, **kw: newton(*args, **kw, steps=1))
     from crmkit.clv._newton import maximise as newton

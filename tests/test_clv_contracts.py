@@ -106,7 +106,7 @@ def test_likelihood_and_survival_against_fifty_digits(parameters):
         expected = float(mp.fsum(w * mp.log(term) for w, term in zip(weight, terms, strict=True)))
         kept = [float(survival(t)) for t in (0, 1, 7, 100)]
         later = float(survival(12) / survival(5))
-    value, gradient, hessian = kernel.log_likelihood(*parameters, ages, lost, weight)
+    value, gradient, hessian = kernel.log_likelihood(*parameters, ages, lost, weight, np.empty((0, 3)))
     assert value == approx(expected, rel=1e-10)
     model = model_of(clv.Bdw, **dict(zip(("alpha", "beta", "c"), parameters, strict=True)))
     assert model.survival([0, 1, 7, 100]) == approx(kept, rel=1e-11)
@@ -115,7 +115,7 @@ def test_likelihood_and_survival_against_fifty_digits(parameters):
     for i in range(3):
         step = np.zeros(3)
         step[i] = 1e-5
-        up, down = (kernel.log_likelihood(*np.exp(theta + sign * step), ages, lost, weight) for sign in (1, -1))
+        up, down = (kernel.log_likelihood(*np.exp(theta + sign * step), ages, lost, weight, np.empty((0, 3))) for sign in (1, -1))
         assert gradient[i] == approx((up[0] - down[0]) / 2e-5, rel=1e-5, abs=1e-4)
         assert hessian[i] == approx((up[1] - down[1]) / 2e-5, rel=1e-5, abs=1e-4)
 

@@ -34,7 +34,9 @@ def gamma_gamma(p, q, v):
 
 def log_likelihood(theta, x, z, weight=None):
     x, z = np.array(x, float), np.array(z, float)
-    return kernel.log_likelihood(*np.exp(theta), x, z, np.ones(x.size) if weight is None else np.array(weight, float))
+    return kernel.log_likelihood(
+        *np.exp(theta), x, z, np.ones(x.size) if weight is None else np.array(weight, float), np.empty((0, 3))
+    )
 
 
 # ── published numbers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +203,7 @@ def test_what_is_not_determined_is_named(rows, named):
 
 
 def test_a_search_that_stops_short_says_so(shop, monkeypatch):
-    from crmkit.clv import gamma_gamma as module
+    from crmkit.clv import _fitted as module
     from crmkit.clv._newton import maximise as newton
 
     monkeypatch.setattr(module, "maximise", lambda *args, **kw: newton(*args, **kw, steps=1))

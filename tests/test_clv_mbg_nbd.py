@@ -37,7 +37,7 @@ def mbg_nbd(r, alpha, a, b):
 
 
 def log_likelihood(parameters, rows):
-    return kernel.log_likelihood(*parameters, 1.0, rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
+    return kernel.log_likelihood(*parameters, 1.0, 1.0, rows.counts, rows.which, rows.t_x, rows.T, rows.weight, np.empty((0, 4)))
 
 
 def test_cdnow_estimates(model):

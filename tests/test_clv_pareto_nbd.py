@@ -42,7 +42,9 @@ def rows_of(*customers, weight=None):
 
 
 def log_likelihood(parameters, rows):
-    return kernel.log_likelihood(*map(float, parameters), rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
+    return kernel.log_likelihood(
+        *map(float, parameters), rows.counts, rows.which, rows.t_x, rows.T, rows.weight, np.empty((0, 4))
+    )
 
 
 # ── published numbers ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,8 +43,12 @@ def log_likelihood(
     t_x: Floats,
     T: Floats,
     weight: Floats,
+    scores: Floats,
 ) -> tuple[float, Floats, Floats]:
-    """Weighted log-likelihood, its gradient and its Hessian in (ln alpha, ln beta, ln gamma, ln delta)."""
+    """Weighted log-likelihood, its gradient and its Hessian in (ln alpha, ln beta, ln gamma, ln delta).
+
+    Row i's own gradient goes to ``scores[i]``, where it has rows.
+    """
     size = 1
     for i in range(which.size):
         size = max(size, int(T[i]) + 1)
@@ -100,6 +104,8 @@ def log_likelihood(
             first[j] /= total
         for j in range(4):
             gradient[j] += w * first[j]
+            if scores.shape[0] > 0:
+                scores[i, j] = first[j]
             for q in range(j, 4):
                 hessian[j, q] += w * (second[j, q] / total - first[j] * first[q])
     for j in range(4):

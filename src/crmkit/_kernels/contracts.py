@@ -73,10 +73,13 @@ def _derivatives(alpha: float, beta: float, c: float, t: float, first: Floats, s
 
 
 @kernel
-def log_likelihood(alpha: float, beta: float, c: float, age: Floats, lost: Flags, weight: Floats) -> tuple[float, Floats, Floats]:
+def log_likelihood(
+    alpha: float, beta: float, c: float, age: Floats, lost: Flags, weight: Floats, scores: Floats
+) -> tuple[float, Floats, Floats]:
     """Weighted log-likelihood, its gradient and its Hessian in (ln alpha, ln beta, ln c).
 
-    A lost contract ended at renewal `age`, after age - 1 of them; the others have been renewed `age` times.
+    A lost contract ended at renewal `age`, after age - 1 of them; the others have been renewed `age` times. Row i's own gradient goes
+    to ``scores[i]``, where it has rows.
     """
     value, gradient, hessian = 0.0, np.zeros(3), np.zeros((3, 3))
     f0, f1, h0, h1 = np.zeros(3), np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3))
@@ -89,6 +92,8 @@ def log_likelihood(alpha: float, beta: float, c: float, age: Floats, lost: Flags
         value += w * before
         for j in range(3):
             gradient[j] += w * f0[j]
+            if scores.shape[0] > 0:
+                scores[i, j] = f0[j]
             for k in range(j, 3):
                 hessian[j, k] += w * h0[j, k]
         if lost[i]:
@@ -101,6 +106,8 @@ def log_likelihood(alpha: float, beta: float, c: float, age: Floats, lost: Flags
             value += w * math.log(-math.expm1(z))
             for j in range(3):
                 gradient[j] -= w * odds * (f1[j] - f0[j])
+                if scores.shape[0] > 0:
+                    scores[i, j] -= odds * (f1[j] - f0[j])
                 for k in range(j, 3):
                     hessian[j, k] -= w * odds * ((h1[j, k] - h0[j, k]) + (1.0 + odds) * (f1[j] - f0[j]) * (f1[k] - f0[k]))
     for j in range(3):

@@ -25,8 +25,10 @@ Floats = npt.NDArray[np.float64]
 
 
 @kernel
-def log_likelihood(p: float, q: float, v: float, x: Floats, z: Floats, weight: Floats) -> tuple[float, Floats, Floats]:
-    """Weighted log-likelihood, its gradient and its Hessian in (ln p, ln q, ln v)."""
+def log_likelihood(
+    p: float, q: float, v: float, x: Floats, z: Floats, weight: Floats, scores: Floats
+) -> tuple[float, Floats, Floats]:
+    """Weighted log-likelihood, its gradient and its Hessian in (ln p, ln q, ln v); rows' own to `scores`, where it has rows."""
     value = 0.0
     g0, g1, g2 = 0.0, 0.0, 0.0
     h00, h01, h02, h11, h12, h22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -40,6 +42,8 @@ def log_likelihood(p: float, q: float, v: float, x: Floats, z: Floats, weight: F
         d0 = shape * (digamma_difference(shape, q) + seen)
         d1 = q * (digamma_difference(q, shape) + prior)
         d2 = (q * spent - shape * v) / rate
+        if scores.shape[0] > 0:
+            scores[i, 0], scores[i, 1], scores[i, 2] = d0, d1, d2
         g0 += w * d0
         g1 += w * d1
         g2 += w * d2

@@ -37,11 +37,21 @@ Integers = npt.NDArray[np.int64]
 
 @kernel
 def log_likelihood(
-    r: float, alpha: float, s: float, beta: float, counts: Floats, which: Integers, t_x: Floats, T: Floats, weight: Floats
+    r: float,
+    alpha: float,
+    s: float,
+    beta: float,
+    counts: Floats,
+    which: Integers,
+    t_x: Floats,
+    T: Floats,
+    weight: Floats,
+    scores: Floats,
 ) -> tuple[float, Floats, Floats]:
     """Weighted log-likelihood, its gradient and its Hessian in (ln r, ln alpha, ln s, ln beta).
 
-    Row i has ``counts[which[i]]`` repeat purchases: the gamma functions are met once per distinct count, not per row.
+    Row i has ``counts[which[i]]`` repeat purchases: the gamma functions are met once per distinct count, not per row. Row i's own gradient goes
+    to ``scores[i]``, where it has rows.
     """
     k = counts.size
     # value and derivatives of ln G(r+x) - ln G(r)
@@ -127,6 +137,8 @@ def log_likelihood(
             e[3, 3] += gone * ((s + 1.0) * bend_b - (beta / close) * part)
         value += w * f
         for j in range(4):
+            if scores.shape[0] > 0:
+                scores[i, j] = d[j]
             gradient[j] += w * d[j]
             for h in range(j, 4):
                 hessian[j, h] += w * e[j, h]

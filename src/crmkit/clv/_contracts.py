@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,10 +11,9 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit._kernels import contracts as _k
-from crmkit.clv._fitted import FAR, FittedModel, estimates, looseness
-from crmkit.clv._newton import maximise
+from crmkit.clv._fitted import FAR, FittedModel, estimates, nowhere, solve, warn_of
 from crmkit.clv._rows import as_float_arrays, read_weight, refuse
-from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError, OptionError
+from crmkit.errors import DataError, FitError, OptionError
 
 __all__ = ["ContractModel", "fit_contracts"]
 
@@ -96,7 +94,7 @@ class ContractModel(FittedModel):
 Kind = TypeVar("Kind", bound=ContractModel)
 
 
-def fit_contracts(kind: type[Kind], contracts: Any, *, age: str, lost: str, weight: str | None) -> Kind:
+def fit_contracts(kind: type[Kind], contracts: Any, *, age: str, lost: str, weight: str | None, robust: bool) -> Kind:
     """Fit a model of this family by maximum likelihood over distinct rows."""
     frame = _frame.read(contracts)
     ages = _frame.numbers(frame, age, keyword="age", nonnegative=True, whole=True)
@@ -110,38 +108,39 @@ def fit_contracts(kind: type[Kind], contracts: Any, *, age: str, lost: str, weig
     # equal rows together, in the order of their weights: the last bit must not follow the order of the rows
     order = np.lexsort((weights, gone, ages))
     code = 2.0 * ages[order] + gone[order]
-    starts = np.flatnonzero(np.diff(code, prepend=-1.0))
-    rows = order[starts]
-    distinct = (ages[rows], gone[rows], np.add.reduceat(weights[order], starts))
+    starts_of = np.flatnonzero(np.diff(code, prepend=-1.0))
+    rows = order[starts_of]
+    seen = (ages[rows], gone[rows])
     if not gone.any():
         msg = f"{kind.TITLE} is not identified: none of the {ages.size:,} rows was lost; observe longer"
         raise FitError(msg)
-    n, size = float(weights.sum()), len(kind.PARAMETERS)
+    size = len(kind.PARAMETERS)
 
-    def derivatives(theta: Floats) -> tuple[float, Floats, Floats]:
+    def derivatives(theta: Floats, totals: Floats, scores: Floats) -> tuple[float, Floats, Floats]:
         if np.abs(theta).max() > 60.0 or (size == 3 and theta[2] > 4.0):  # ages to a power that no machine holds
-            return -math.inf, np.full(size, math.nan), np.full((size, size), math.nan)
+            return nowhere(size)
         alpha, beta, c = (*np.exp(theta), 1.0)[:3]
-        value, gradient, hessian = _k.log_likelihood(alpha, beta, c, *distinct)
+        of_rows = np.empty((scores.shape[0], 3))
+        value, gradient, hessian = _k.log_likelihood(alpha, beta, c, *seen, totals, of_rows)
+        scores[:, :] = of_rows[:, :size]
         return value, gradient[:size], hessian[:size, :size]
 
-    optimum = maximise(derivatives, [np.zeros(size), np.log(np.array([0.5, 2.0, 1.0][:size]))], n=n)
-    loose, words = looseness(kind, optimum)
-    diagnosis = (_named(optimum.theta) or words) if loose else "well identified"
-    model = kind(**estimates(kind, optimum, n=n), log_likelihood=optimum.value, columns=(age, lost), diagnosis=diagnosis)
-    # the line to show is the caller of fit_…, one function up
-    if not model.converged:
-        msg = (
-            f"the {kind.TITLE} fit stopped after {optimum.iterations} steps with a gradient of {model.gradient_norm:.2g} per"
-            f" contract ({diagnosis}); the estimates may be off"
-        )
-        warnings.warn(msg, ConvergenceWarning, stacklevel=3)
-    elif diagnosis != "well identified":
-        msg = (
-            f"{kind.TITLE}: {diagnosis}. Survival within the ages observed holds; the single parameters, and what lies beyond,"
-            " are not known; filter crmkit.errors.DataWarning to silence this"
-        )
-        warnings.warn(msg, DataWarning, stacklevel=3)
+    starts = [np.zeros(size), np.log(np.array([0.5, 2.0, 1.0][:size]))]
+    found = solve(derivatives, starts, np.add.reduceat(weights[order], starts_of), robust=robust)
+    loose = found.looseness(kind.PARAMETERS)
+    model = kind(
+        **estimates(kind, found),
+        log_likelihood=found.optimum.value,
+        columns=(age, lost),
+        diagnosis=(_named(found.optimum.theta) or loose) if loose else "well identified",
+    )
+    warn_of(
+        model,
+        found,
+        cure="look for outlying rows",
+        holds="Survival within the ages observed holds; the single parameters, and what lies beyond, are not known",
+        loud=("ridge", "boundary", "weakly"),
+    )
     return model
 
 

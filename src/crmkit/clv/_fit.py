@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,17 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
-from crmkit.clv._fitted import FAR, estimates, looseness
-from crmkit.clv._newton import Optimum, maximise
+from crmkit.clv._fitted import FAR, Solution, estimates, nowhere, solve, warn_of
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import COLUMNS, Histories, read_histories, read_unit, read_weight
-from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError
+from crmkit.errors import DataError, FitError
 
-__all__ = ["FAR", "fit_purchases", "gamma_moments", "share_gone"]
+__all__ = [
+    "FAR",
+    "diagnosed",
+    "fit_purchases",
+    "gamma_moments",
+    "penalised",
+    "refuse_unidentified",
+    "share_gone",
+    "warn_of_purchases",
+]
 
 Floats = npt.NDArray[np.float64]
 Kind = TypeVar("Kind", bound=PurchaseModel)
-# (parameters, counts, which, t_x, T, weight) -> log-likelihood, gradient and Hessian in log parameters
+# (parameters, counts, which, t_x, T, weight, rows' gradients or none) -> log-likelihood, gradient, Hessian in log parameters
 Likelihood = Callable[..., tuple[float, Floats, Floats]]
 
 
@@ -33,6 +40,7 @@ def fit_purchases(
     weight: str | None,
     unit: Any,
     penalty: float,
+    robust: bool,
     likelihood: Likelihood,
     starts: Callable[[Histories, float], list[Floats]],
     named: Callable[[Floats], list[str]],
@@ -44,41 +52,79 @@ def fit_purchases(
     x, t_x, T = read_histories(frame)
     if check is not None:
         check(x, t_x, T)
-    found = read_unit(frame, unit)
-    if x.size == 0:
-        msg = "the table has no rows: nothing to fit"
-        raise DataError(msg)
+    found_unit = read_unit(frame, unit)
     rows = Histories.collapse(x, t_x, T, read_weight(frame, weight))
-    if rows.counts[-1] == 0.0:
-        msg = (
-            f"{kind.TITLE} is not identified: none of the {x.size:,} rows has a repeat purchase, so neither purchase rates nor"
-            " dropout can be told; observe longer, or pool with an earlier cohort"
-        )
-        raise FitError(msg)
+    refuse_unidentified(kind, x.size, rows)
     n = float(rows.weight.sum())
     # time is measured in mean T while searching, so that the unit changes rates and nothing else
     scale = float(rows.weight @ rows.T) / n if kind.SCALED else 1.0
-    rows = dataclasses.replace(rows, t_x=rows.t_x / scale, T=rows.T / scale)
-    size = len(kind.PARAMETERS)
+    scaled = dataclasses.replace(rows, t_x=rows.t_x / scale, T=rows.T / scale)
 
-    def derivatives(theta: Floats) -> tuple[float, Floats, Floats]:
+    def derivatives(theta: Floats, weights: Floats, scores: Floats) -> tuple[float, Floats, Floats]:
         if np.abs(theta).max() > 100.0:  # beyond the range of the exponential's cubes
-            return -math.inf, np.full(size, math.nan), np.full((size, size), math.nan)
-        value, gradient, hessian = likelihood(*np.exp(theta), rows.counts, rows.which, rows.t_x, rows.T, rows.weight)
-        return value - strength * float(theta @ theta), gradient - 2.0 * strength * theta, hessian - 2.0 * strength * np.eye(size)
+            return nowhere(theta.size)
+        found = likelihood(*np.exp(theta), scaled.counts, scaled.which, scaled.t_x, scaled.T, weights, scores)
+        return penalised(found, theta, strength)
 
-    optimum = maximise(derivatives, starts(rows, n), n=n)
+    found = solve(derivatives, starts(scaled, n), rows.weight, robust=robust)
+    theta = found.optimum.theta
     x_total = float(rows.weight @ rows.counts[rows.which])
     model = kind(
-        **estimates(kind, optimum, n=n, scale=scale),
+        **estimates(kind, found, scale=scale),
         # the density of x events in other units of time
-        log_likelihood=optimum.value + strength * float(optimum.theta @ optimum.theta) - x_total * math.log(scale),
-        unit=found,
+        log_likelihood=found.optimum.value + strength * float(theta @ theta) - x_total * math.log(scale),
+        unit=found_unit,
         columns=COLUMNS,
-        diagnosis=_diagnosis(kind, optimum, named),
+        diagnosis=diagnosed(found, kind.PARAMETERS, named),
     )
-    _warn(model, optimum)
+    warn_of_purchases(model, found, rows, (x, t_x, T))
     return model
+
+
+def refuse_unidentified(kind: type[PurchaseModel], size: int, rows: Histories) -> None:
+    """Refuse a table without rows, and one without a single repeat purchase."""
+    if size == 0:
+        msg = "the table has no rows: nothing to fit"
+        raise DataError(msg)
+    if rows.counts[-1] == 0.0:
+        msg = (
+            f"{kind.TITLE} is not identified: none of the {size:,} rows has a repeat purchase, so neither purchase rates nor"
+            " dropout can be told; observe longer, or pool with an earlier cohort"
+        )
+        raise FitError(msg)
+
+
+def penalised(found: tuple[float, Floats, Floats], theta: Floats, strength: float) -> tuple[float, Floats, Floats]:
+    """Take the penalty, ``strength`` times the squares of `theta`, off a log-likelihood and its derivatives."""
+    value, gradient, hessian = found
+    return (
+        value - strength * float(theta @ theta),
+        gradient - 2.0 * strength * theta,
+        hessian - 2.0 * strength * np.eye(theta.size),
+    )
+
+
+def diagnosed(found: Solution, names: tuple[str, ...], named: Callable[[Floats], list[str]]) -> str:
+    """Say in words which parameters the likelihood leaves open."""
+    loose = found.looseness(names)
+    return "; ".join(named(found.optimum.theta) or [loose]) if loose else "well identified"
+
+
+def warn_of_purchases(model: PurchaseModel, found: Solution, rows: Histories, table: tuple[Floats, Floats, Floats]) -> None:
+    """Warn as every fit does; the one customer is named by the first position of that history in the user's table."""
+
+    def place(row: int) -> str:
+        bought = rows.counts[rows.which[row]]
+        same = (table[0] == bought) & (table[1] == rows.t_x[row]) & (table[2] == rows.T[row])
+        return f"the customer in row {int(same.argmax())} ({bought:,.0f} repeat purchases)"
+
+    warn_of(
+        model,
+        found,
+        cure="try penalty=0.1, and look for outlying rows",
+        holds="Predictions near the data hold; the single parameters mean nothing. penalty=0.1 gives a finite answer",
+        place=place,
+    )
 
 
 def gamma_moments(rows: Histories, n: float) -> tuple[float, float]:
@@ -96,25 +142,3 @@ def share_gone(rows: Histories) -> float:
     x, w = rows.counts[rows.which], rows.weight
     gone = (x > 0.0) & (rows.T - rows.t_x > 3.0 * rows.t_x / np.maximum(x, 1.0))
     return min(max(float(w @ gone) / float(w @ x), 0.02), 0.9)
-
-
-def _diagnosis(kind: type[PurchaseModel], optimum: Optimum, named: Callable[[Floats], list[str]]) -> str:
-    """Say in words which parameters the likelihood leaves open."""
-    loose, words = looseness(kind, optimum)
-    return "; ".join(named(optimum.theta) or [words]) if loose else "well identified"
-
-
-def _warn(model: PurchaseModel, optimum: Optimum) -> None:
-    # the line to show is the caller of fit_…, two functions up
-    if not model.converged:
-        msg = (
-            f"the {model.TITLE} fit stopped after {optimum.iterations} steps with a gradient of {model.gradient_norm:.2g} per"
-            f" customer ({model.diagnosis}); the estimates may be off: try penalty=0.1, and look for outlying rows"
-        )
-        warnings.warn(msg, ConvergenceWarning, stacklevel=4)
-    elif model.diagnosis.startswith(("ridge", "boundary")):
-        msg = (
-            f"{model.TITLE}: {model.diagnosis}. Predictions near the data hold; the single parameters mean nothing. penalty=0.1"
-            " gives a finite answer; filter crmkit.errors.DataWarning to silence this"
-        )
-        warnings.warn(msg, DataWarning, stacklevel=4)

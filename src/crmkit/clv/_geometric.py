@@ -33,7 +33,7 @@ class Geometric(PoissonModel):
 
     def _alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         out = np.empty(x.size)
-        _k.p_alive(self.r, self.alpha, self.a, self.b, self.EARLY, x, t_x, T, out)
+        _k.p_alive(self.r, self.alpha, self.a, self.b, self.EARLY, 1.0, x, t_x, T, out)
         return out
 
     def _stays(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
@@ -56,14 +56,22 @@ class Geometric(PoissonModel):
 Kind = TypeVar("Kind", bound=Geometric)
 
 
-def fit_geometric(kind: type[Kind], summary: Any, *, weight: str | None, unit: Any, penalty: float) -> Kind:
+def fit_geometric(kind: type[Kind], summary: Any, *, weight: str | None, unit: Any, penalty: float, robust: bool) -> Kind:
     """Fit a model of this family by maximum likelihood."""
 
     def likelihood(r: float, alpha: float, a: float, b: float, *rows: Any) -> tuple[float, Floats, Floats]:
-        return _k.log_likelihood(r, alpha, a, b, kind.EARLY, *rows)
+        return _k.log_likelihood(r, alpha, a, b, kind.EARLY, 1.0, *rows)
 
     return fit_purchases(
-        kind, summary, weight=weight, unit=unit, penalty=penalty, likelihood=likelihood, starts=_starts, named=_named
+        kind,
+        summary,
+        weight=weight,
+        unit=unit,
+        penalty=penalty,
+        robust=robust,
+        likelihood=likelihood,
+        starts=_starts,
+        named=_named,
     )
 
 

@@ -23,9 +23,11 @@ class Bdw(ContractModel):
     log_likelihood : float
         At the estimate.
     standard_errors : mapping
-        From the observed information; infinite where the data carry none.
+        From the observed information, or the sandwich; infinite where the data carry none.
     covariance : tuple of tuple
         Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
+    robust : bool
+        Whether they are the sandwich's.
     n : float
         Contracts, or the sum of their weights.
     converged : bool
@@ -36,6 +38,8 @@ class Bdw(ContractModel):
         Length of the gradient per contract, in log parameters.
     condition : float
         Largest over smallest curvature in log parameters: beyond about 1e6 some combination of parameters is free.
+    influence : float
+        How many standard errors the most influential contract alone moves the estimates.
     diagnosis : str
         "well identified", or in words what the data do not determine.
 
@@ -54,7 +58,7 @@ class Bdw(ContractModel):
         return self.c
 
 
-def fit_bdw(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: str | None = None) -> Bdw:
+def fit_bdw(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: str | None = None, robust: bool = False) -> Bdw:
     r"""Fit the beta discrete Weibull model: how retention changes with who is left, and with age itself.
 
     Parameters
@@ -68,6 +72,9 @@ def fit_bdw(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: 
         Column that is true, or 1, where the contract ended.
     weight : str, optional
         Column with the number of contracts that a row stands for.
+    robust : bool, default False
+        Standard errors from the sandwich of information and scores, which hold where contracts do not vary as the model says,
+        instead of from the information alone.
 
     Returns
     -------
@@ -108,4 +115,4 @@ def fit_bdw(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: 
     >>> model.retention([1, 2, 3, 4]).round(2).tolist()
     [0.87, 0.85, 0.88, 0.91]
     """
-    return fit_contracts(Bdw, contracts, age=age, lost=lost, weight=weight)
+    return fit_contracts(Bdw, contracts, age=age, lost=lost, weight=weight, robust=robust)

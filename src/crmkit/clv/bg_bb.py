@@ -33,9 +33,11 @@ class BgBb(PurchaseModel):
     log_likelihood : float
         At the estimate, without the penalty.
     standard_errors : mapping
-        From the observed information; infinite where the data carry none.
+        From the observed information, or the sandwich; infinite where the data carry none.
     covariance : tuple of tuple
         Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
+    robust : bool
+        Whether they are the sandwich's.
     n : float
         Customers, or the sum of their weights.
     converged : bool
@@ -48,6 +50,8 @@ class BgBb(PurchaseModel):
         Length of the gradient per customer, in log parameters.
     condition : float
         Largest over smallest curvature in log parameters: beyond about 1e6 some combination of parameters is free.
+    influence : float
+        How many standard errors the most influential customer alone moves the estimates: 2 and more is warned of.
     diagnosis : str
         "well identified", or in words what the data do not determine.
 
@@ -102,7 +106,9 @@ class BgBb(PurchaseModel):
         return AT_OPPORTUNITIES, np.array(np.broadcast_arrays(*rows))
 
 
-def fit_bg_bb(summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0) -> BgBb:
+def fit_bg_bb(
+    summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0, robust: bool = False
+) -> BgBb:
     r"""Fit the BG/BB model: how often customers take an opportunity to buy, and how likely they leave before the next.
 
     Parameters
@@ -117,6 +123,9 @@ def fit_bg_bb(summary: Any, /, *, weight: str | None = None, unit: Any = None, p
         Horizons as durations and annual discounts need it.
     penalty : float, default 0.0
         Strength of a normal prior on the log parameters (see Notes); 0 is maximum likelihood.
+    robust : bool, default False
+        Standard errors from the sandwich of information and scores, which hold where customers do not vary as the model says,
+        instead of from the information alone.
 
     Returns
     -------
@@ -135,7 +144,8 @@ def fit_bg_bb(summary: Any, /, *, weight: str | None = None, unit: Any = None, p
     Warns
     -----
     DataWarning
-        The likelihood has no interior maximum, or is flat; `diagnosis` names what is not determined.
+        The likelihood has no interior maximum, or is flat: `diagnosis` names what is not determined; or one customer alone
+        moves the estimates by two standard errors.
     ConvergenceWarning
         The search stopped short; the model says ``converged=False``.
 
@@ -166,6 +176,7 @@ def fit_bg_bb(summary: Any, /, *, weight: str | None = None, unit: Any = None, p
         weight=weight,
         unit=unit,
         penalty=penalty,
+        robust=robust,
         likelihood=_k.log_likelihood,
         starts=_starts,
         named=_named,

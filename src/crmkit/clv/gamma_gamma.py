@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,10 +11,9 @@ import numpy.typing as npt
 
 from crmkit import _frame
 from crmkit._kernels import gamma_gamma as _k
-from crmkit.clv._fitted import FAR, FittedModel, estimates, looseness
-from crmkit.clv._newton import Optimum, maximise
+from crmkit.clv._fitted import FAR, FittedModel, Solution, estimates, nowhere, solve, warn_of
 from crmkit.clv._rows import as_float_arrays, read_weight
-from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError
+from crmkit.errors import DataError, FitError
 
 __all__ = ["GammaGamma", "fit_gamma_gamma", "read_spends"]
 
@@ -37,9 +35,11 @@ class GammaGamma(FittedModel):
     log_likelihood : float
         Of the mean spends, at the estimate.
     standard_errors : mapping
-        From the observed information; infinite where the data carry none.
+        From the observed information, or the sandwich; infinite where the data carry none.
     covariance : tuple of tuple
         Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
+    robust : bool
+        Whether they are the sandwich's.
     n : float
         Customers with repeat purchases, or the sum of their weights.
     converged : bool
@@ -50,6 +50,8 @@ class GammaGamma(FittedModel):
         Length of the gradient per customer, in log parameters.
     condition : float
         Largest over smallest curvature in log parameters.
+    influence : float
+        How many standard errors the most influential customer alone moves the estimates: 2 and more is warned of.
     diagnosis : str
         "well identified", or in words what the data do not determine or what is infinite.
 
@@ -101,7 +103,7 @@ class GammaGamma(FittedModel):
         return float(out[0]) if single else out.reshape(shape)
 
 
-def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma:
+def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None, robust: bool = False) -> GammaGamma:
     r"""Fit the Gamma-Gamma model: how mean spend differs between customers, and how far a customer's own mean is to be trusted.
 
     Parameters
@@ -111,6 +113,9 @@ def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma
         gives them. Rows with frequency 0 have no repeat spend and are left out.
     weight : str, optional
         Column with the number of customers that a row stands for.
+    robust : bool, default False
+        Standard errors from the sandwich of information and scores, which hold where customers do not vary as the model says,
+        instead of from the information alone.
 
     Returns
     -------
@@ -169,17 +174,24 @@ def fit_gamma_gamma(summary: Any, /, *, weight: str | None = None) -> GammaGamma
         raise FitError(msg)
     order = np.lexsort((w, z, x))
     x, z, w = np.ascontiguousarray(x[order]), z[order], np.ascontiguousarray(w[order])
-    n = float(w.sum())
     # amounts are measured in their mean while searching, so that the currency changes v and nothing else
+    n = float(w.sum())
     scale = float(w @ z) / n
-    optimum = _search(x, np.ascontiguousarray(z / scale), w, n)
+    found = _search(x, np.ascontiguousarray(z / scale), w, robust=robust)
     model = GammaGamma(
-        **estimates(GammaGamma, optimum, n=n, scale=scale),
-        log_likelihood=optimum.value - n * math.log(scale),
+        **estimates(GammaGamma, found, scale=scale),
+        log_likelihood=found.optimum.value - n * math.log(scale),
         columns=COLUMNS,
-        diagnosis=_diagnosis(optimum),
+        diagnosis=_diagnosis(found),
     )
-    _warn(model, optimum)
+    rows = np.flatnonzero(repeat)[order]
+    warn_of(
+        model,
+        found,
+        cure="look for outlying amounts",
+        holds="Expected spend stays usable, or is refused where it is infinite; single parameters on a ridge mean nothing",
+        place=lambda row: f"the customer in row {rows[row]}",
+    )
     return model
 
 
@@ -209,48 +221,33 @@ def check_spends(x: Floats, z: Floats) -> None:
         raise DataError(msg)
 
 
-def _search(x: Floats, z: Floats, w: Floats, n: float) -> Optimum:
-    def derivatives(theta: Floats) -> tuple[float, Floats, Floats]:
+def _search(x: Floats, z: Floats, w: Floats, *, robust: bool) -> Solution:
+    def derivatives(theta: Floats, weight: Floats, scores: Floats) -> tuple[float, Floats, Floats]:
         if np.abs(theta).max() > 100.0:  # beyond the range of the exponential's cubes
-            return -math.inf, np.full(3, math.nan), np.full((3, 3), math.nan)
+            return nowhere(3)
         p, q, v = np.exp(theta)
-        return _k.log_likelihood(p, q, v, x, z, w)
+        return _k.log_likelihood(p, q, v, x, z, weight, scores)
 
     # mean spend is 1: each start has p v / (q - 1) = 1, the first with the spread that most shops show
-    return maximise(derivatives, [np.log([4.0, 4.0, 0.75]), np.log([1.0, 2.0, 1.0])], n=n)
+    return solve(derivatives, [np.log([4.0, 4.0, 0.75]), np.log([1.0, 2.0, 1.0])], w, robust=robust)
 
 
-def _diagnosis(optimum: Optimum) -> str:
+def _diagnosis(found: Solution) -> str:
     """Say in words what is infinite, and which parameters the likelihood leaves open."""
-    p, q, v = optimum.theta
-    found = []
+    p, q, v = found.optimum.theta
+    words = []
     if q <= 0.0:
-        found.append(f"heavy tail: q = {math.exp(q):.4g} is at most 1, the mean spend of the population is infinite")
-    loose, words = looseness(GammaGamma, optimum)
+        words.append(f"heavy tail: q = {math.exp(q):.4g} is at most 1, the mean spend of the population is infinite")
+    loose = found.looseness(GammaGamma.PARAMETERS)
     if loose:
         if p > FAR and q > FAR:
-            found.append("ridge: p and q grow together, everybody spends the same; only the mean p v / (q - 1) is identified")
+            words.append("ridge: p and q grow together, everybody spends the same; only the mean p v / (q - 1) is identified")
         elif p > FAR and v < -FAR:
-            found.append("ridge: p grows as v shrinks, a customer spends the same each time; only q and p v are identified")
+            words.append("ridge: p grows as v shrinks, a customer spends the same each time; only q and p v are identified")
         elif q > FAR and v > FAR:
-            found.append("ridge: q and v grow together, customers hardly differ; only p and v / q are identified")
+            words.append("ridge: q and v grow together, customers hardly differ; only p and v / q are identified")
         elif p < -FAR:
-            found.append("boundary: p tends to 0, a mean spend tells nothing about the next; p and v are not identified")
+            words.append("boundary: p tends to 0, a mean spend tells nothing about the next; p and v are not identified")
         else:
-            found.append(words)
-    return "; ".join(found) or "well identified"
-
-
-def _warn(model: GammaGamma, optimum: Optimum) -> None:
-    if not model.converged:
-        msg = (
-            f"the Gamma-Gamma fit stopped after {optimum.iterations} steps with a gradient of {model.gradient_norm:.2g} per"
-            f" customer ({model.diagnosis}); the estimates may be off: look for outlying amounts"
-        )
-        warnings.warn(msg, ConvergenceWarning, stacklevel=3)
-    elif model.diagnosis.startswith(("heavy", "ridge", "boundary")):
-        msg = (
-            f"Gamma-Gamma: {model.diagnosis}. Expected spend stays usable, or is refused where it is infinite; single parameters"
-            " on a ridge mean nothing; filter crmkit.errors.DataWarning to silence this"
-        )
-        warnings.warn(msg, DataWarning, stacklevel=3)
+            words.append(loose)
+    return "; ".join(words) or "well identified"

@@ -23,9 +23,11 @@ class MbgNbd(Geometric):
     log_likelihood : float
         At the estimate, without the penalty.
     standard_errors : mapping
-        From the observed information; infinite where the data carry none.
+        From the observed information, or the sandwich; infinite where the data carry none.
     covariance : tuple of tuple
         Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
+    robust : bool
+        Whether they are the sandwich's.
     n : float
         Customers, or the sum of their weights.
     converged : bool
@@ -38,6 +40,8 @@ class MbgNbd(Geometric):
         Length of the gradient per customer, in log parameters.
     condition : float
         Largest over smallest curvature in log parameters: beyond about 1e6 some combination of parameters is free.
+    influence : float
+        How many standard errors the most influential customer alone moves the estimates: 2 and more is warned of.
     diagnosis : str
         "well identified", or in words what the data do not determine.
 
@@ -56,7 +60,9 @@ class MbgNbd(Geometric):
     EARLY: ClassVar[float] = 1.0
 
 
-def fit_mbg_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0) -> MbgNbd:
+def fit_mbg_nbd(
+    summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0, robust: bool = False
+) -> MbgNbd:
     r"""Fit the MBG/NBD model: how often customers buy, and how likely each purchase, the first included, is their last.
 
     Parameters
@@ -70,6 +76,9 @@ def fit_mbg_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None,
         Unit of `recency` and `T` where the table has no column `unit`: "D", "W", "Y" or a number of days.
     penalty : float, default 0.0
         Strength of a normal prior on the log parameters (see Notes); 0 is maximum likelihood.
+    robust : bool, default False
+        Standard errors from the sandwich of information and scores, which hold where customers do not vary as the model says,
+        instead of from the information alone.
 
     Returns
     -------
@@ -88,7 +97,8 @@ def fit_mbg_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None,
     Warns
     -----
     DataWarning
-        The likelihood has no interior maximum, or is flat; `diagnosis` names what is not determined.
+        The likelihood has no interior maximum, or is flat: `diagnosis` names what is not determined; or one customer alone
+        moves the estimates by two standard errors.
     ConvergenceWarning
         The search stopped short; the model says ``converged=False``.
 
@@ -120,4 +130,4 @@ def fit_mbg_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None,
     >>> model.converged
     True
     """
-    return fit_geometric(MbgNbd, summary, weight=weight, unit=unit, penalty=penalty)
+    return fit_geometric(MbgNbd, summary, weight=weight, unit=unit, penalty=penalty, robust=robust)

@@ -32,9 +32,11 @@ class ParetoNbd(PoissonModel):
     log_likelihood : float
         At the estimate, without the penalty.
     standard_errors : mapping
-        From the observed information; infinite where the data carry none.
+        From the observed information, or the sandwich; infinite where the data carry none.
     covariance : tuple of tuple
         Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
+    robust : bool
+        Whether they are the sandwich's.
     n : float
         Customers, or the sum of their weights.
     converged : bool
@@ -47,6 +49,8 @@ class ParetoNbd(PoissonModel):
         Length of the gradient per customer, in log parameters.
     condition : float
         Largest over smallest curvature in log parameters: beyond about 1e6 some combination of parameters is free.
+    influence : float
+        How many standard errors the most influential customer alone moves the estimates: 2 and more is warned of.
     diagnosis : str
         "well identified", or in words what the data do not determine.
 
@@ -96,7 +100,9 @@ class ParetoNbd(PoissonModel):
         return IN_TIME, np.array(np.broadcast_arrays(*rows))
 
 
-def fit_pareto_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0) -> ParetoNbd:
+def fit_pareto_nbd(
+    summary: Any, /, *, weight: str | None = None, unit: Any = None, penalty: float = 0.0, robust: bool = False
+) -> ParetoNbd:
     r"""Fit the Pareto/NBD model: how often customers buy, and how soon they leave.
 
     Parameters
@@ -110,6 +116,9 @@ def fit_pareto_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = No
         Unit of `recency` and `T` where the table has no column `unit`: "D", "W", "Y" or a number of days.
     penalty : float, default 0.0
         Strength of a normal prior on the log parameters (see Notes); 0 is maximum likelihood.
+    robust : bool, default False
+        Standard errors from the sandwich of information and scores, which hold where customers do not vary as the model says,
+        instead of from the information alone.
 
     Returns
     -------
@@ -128,7 +137,8 @@ def fit_pareto_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = No
     Warns
     -----
     DataWarning
-        The likelihood has no interior maximum, or is flat; `diagnosis` names what is not determined.
+        The likelihood has no interior maximum, or is flat: `diagnosis` names what is not determined; or one customer alone
+        moves the estimates by two standard errors.
     ConvergenceWarning
         The search stopped short; the model says ``converged=False``.
 
@@ -173,6 +183,7 @@ def fit_pareto_nbd(summary: Any, /, *, weight: str | None = None, unit: Any = No
         weight=weight,
         unit=unit,
         penalty=penalty,
+        robust=robust,
         likelihood=_k.log_likelihood,
         starts=_starts,
         named=_named,

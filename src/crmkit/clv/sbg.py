@@ -21,9 +21,11 @@ class Sbg(ContractModel):
     log_likelihood : float
         At the estimate.
     standard_errors : mapping
-        From the observed information; infinite where the data carry none.
+        From the observed information, or the sandwich; infinite where the data carry none.
     covariance : tuple of tuple
         Covariances of the logs of the parameters, in the order above; the errors are its roots times the parameters.
+    robust : bool
+        Whether they are the sandwich's.
     n : float
         Contracts, or the sum of their weights.
     converged : bool
@@ -34,6 +36,8 @@ class Sbg(ContractModel):
         Length of the gradient per contract, in log parameters.
     condition : float
         Largest over smallest curvature in log parameters: beyond about 1e6 some combination of parameters is free.
+    influence : float
+        How many standard errors the most influential contract alone moves the estimates.
     diagnosis : str
         "well identified", or in words what the data do not determine.
 
@@ -46,7 +50,7 @@ class Sbg(ContractModel):
     TITLE: ClassVar[str] = "sBG"
 
 
-def fit_sbg(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: str | None = None) -> Sbg:
+def fit_sbg(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: str | None = None, robust: bool = False) -> Sbg:
     r"""Fit the shifted beta-geometric model: how retention rises because those likely to leave leave first.
 
     Parameters
@@ -60,6 +64,9 @@ def fit_sbg(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: 
         Column that is true, or 1, where the contract ended.
     weight : str, optional
         Column with the number of contracts that a row stands for.
+    robust : bool, default False
+        Standard errors from the sandwich of information and scores, which hold where contracts do not vary as the model says,
+        instead of from the information alone.
 
     Returns
     -------
@@ -100,4 +107,4 @@ def fit_sbg(contracts: Any, /, *, age: str = "age", lost: str = "lost", weight: 
     >>> model.retention([1, 2, 3, 4]).round(2).tolist()
     [0.86, 0.87, 0.88, 0.89]
     """
-    return fit_contracts(Sbg, contracts, age=age, lost=lost, weight=weight)
+    return fit_contracts(Sbg, contracts, age=age, lost=lost, weight=weight, robust=robust)
