@@ -1,6 +1,8 @@
 """Customer lifetime value: how often customers will buy, whether they are still there, and what they will spend."""
 
+from crmkit.clv._equity import equity
 from crmkit.clv._intervals import PredictionInterval, prediction_interval
+from crmkit.clv._simulate import Simulation, simulate
 from crmkit.clv.bdw import Bdw, fit_bdw
 from crmkit.clv.bg_bb import BgBb, fit_bg_bb
 from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
@@ -23,10 +25,12 @@ __all__ = [
     "ParetoNbd",
     "PredictionInterval",
     "Sbg",
+    "Simulation",
     "Split",
     "compare",
     "compress",
     "discounted_purchases",
+    "equity",
     "evaluate",
     "expected_purchases",
     "expected_spend",
@@ -42,6 +46,7 @@ __all__ = [
     "p_alive",
     "prediction_interval",
     "purchase_distribution",
+    "simulate",
     "split",
     "summarize",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _options
-from crmkit.clv._fitted import LOOSE, FittedModel
+from crmkit.clv._fitted import FittedModel
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.errors import DataWarning, FitError, OptionError
 from crmkit.results import Estimate, confidence_level
@@ -20,6 +20,8 @@ __all__ = ["Ranks", "models_around", "total", "with_a_process"]
 
 Floats = npt.NDArray[np.float64]
 Kind = TypeVar("Kind", bound=FittedModel)
+
+_WIDEST = 3.0  # standard error of a log parameter (a factor of 20) beyond which draws say nothing about customers
 
 
 def with_a_process(model: Any, what: str) -> PurchaseModel:
@@ -37,7 +39,7 @@ def models_around(model: Kind, draws: int, random: np.random.Generator) -> tuple
     """Draw models from the normal distribution of the log parameters, and say in words what they leave out.
 
     Along a direction that the data leave open the normal distribution has no end: parameters without any information stay where
-    they are, the others are drawn no further than what `LOOSE` calls next to nothing known.
+    they are, and along what is nearly free none is drawn far.
     """
     given = np.array(model.covariance, dtype=np.float64)
     if given.size == 0:
@@ -45,28 +47,23 @@ def models_around(model: Kind, draws: int, random: np.random.Generator) -> tuple
     free = ~np.isfinite(np.diagonal(given))
     given[free, :] = given[:, free] = 0.0
     variances, directions = np.linalg.eigh(given)
-    wide = bool((variances > LOOSE**2).any())
-    spread = directions * np.sqrt(np.clip(variances, 0.0, LOOSE**2))
+    wide = bool((variances > _WIDEST**2).any())
+    spread = directions * np.sqrt(np.clip(variances, 0.0, _WIDEST**2))
     centre = np.log(np.array([getattr(model, name) for name in model.PARAMETERS]))
     theta = centre + random.standard_normal((draws, centre.size)) @ spread.T
-    drawn = [
-        dataclasses.replace(model, **dict(zip(model.PARAMETERS, row, strict=True))) for row in np.exp(theta).tolist()
-    ]
-    if not (wide or free.any()):
-        return drawn, ""
+    drawn = [dataclasses.replace(model, **dict(zip(model.PARAMETERS, row, strict=True))) for row in np.exp(theta).tolist()]
     held = [name for name, is_free in zip(model.PARAMETERS, free, strict=True) if is_free]
-    how = [f"{', '.join(held)} held where they are"] if held else []
-    how += [f"drawn no further than {LOOSE:g} standard errors of 1 in logs along what is nearly free"] if wide else []
-    note = f"{model.TITLE} parameters are not all identified ({model.diagnosis}): {'; '.join(how)}"
-    return drawn, note
+    how = [f"{', '.join(held)} stay where they are"] if held else []
+    how += [f"along what is nearly free the standard error in logs is taken as {_WIDEST:g}"] if wide else []
+    return drawn, f"{model.TITLE}: {model.diagnosis}; in the draws {' and '.join(how)}" if how else ""
 
 
 def warn_of(notes: list[str]) -> str:
     """Join the notes on the draws, and warn of parameters that the data leave open; called by public functions."""
     for note in notes:
-        if "not all identified" in note:
+        if "in the draws" in note:
             msg = (
-                f"{note}. The intervals hold for what the data tell; penalty=0.1 in the fit bounds the rest; filter"
+                f"{note}. The intervals hold as far as these parameters do not matter; penalty=0.1 in the fit bounds them; filter"
                 " crmkit.errors.DataWarning to silence this"
             )
             warnings.warn(msg, DataWarning, stacklevel=3)

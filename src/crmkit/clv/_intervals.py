@@ -162,9 +162,10 @@ def prediction_interval(
     ahead = horizon_in(horizon, buying.unit)
     frame = _frame.read(summary)
     same_unit(buying, frame)
-    history = read_histories(frame)
+    x, t_x, T = read_histories(frame)
+    history: tuple[Floats, ...] = (x, t_x, T)
     used: tuple[str, ...] = COLUMNS
-    expected = np.asarray(buying.expected_purchases(ahead, *history, n_threads=n_threads))
+    expected = np.asarray(buying.expected_purchases(ahead, x, t_x, T, n_threads=n_threads))
     columns: dict[str, Any] = {"purchases": expected}
     paying, worth = None, None
     if isinstance(spend, GammaGamma):
