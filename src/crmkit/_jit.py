@@ -10,7 +10,10 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., object])
 
-__all__ = ["kernel"]
+__all__ = ["kernel", "summing_kernel"]
+
+# sums in any order, products fused with sums; nan, inf and division keep their meaning
+REORDERED = {"reassoc", "contract", "nsz"}
 
 
 def kernel(function: F) -> F:
@@ -24,9 +27,21 @@ def kernel(function: F) -> F:
     - cached on disk where some folder is writable. In a read-only install without a home numba finds none and raises
       at once; then every process compiles for itself.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    return cast(F, _cached(numba.njit(nogil=True, error_model="numpy")(function)))
+
+
+def summing_kernel(function: F) -> F:
+    """Compile `function` like `kernel`, but let sums be reordered: for long single precision sums of products alone.
+
+    Added up one after the other, such a sum cannot use vector instructions, and takes ten times as long. The order is
+    settled when the kernel is compiled: the same arrays give the same bits on one machine, not on any.
+    """
+    return cast(F, _cached(numba.njit(nogil=True, error_model="numpy", fastmath=REORDERED)(function)))
+
+
+def _cached(compiled: F) -> F:
     # with NUMBA_DISABLE_JIT=1 numba hands the plain function back
     if hasattr(compiled, "enable_caching"):
         with contextlib.suppress(RuntimeError):
             compiled.enable_caching()
-    return cast(F, compiled)
+    return compiled
