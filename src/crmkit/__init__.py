@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         datasets,
         dedupe,
         errors,
+        experiment,
         feedback,
         intervals,
         metrics,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         results,
         rfm,
         survival,
+        targeting,
     )
     from crmkit._events import EventLog, events
     from crmkit._report import report
@@ -41,6 +43,7 @@ _HOME: dict[str, str | None] = {
     "dedupe": None,
     "errors": None,
     "events": "_events",
+    "experiment": None,
     "feedback": None,
     "intervals": None,
     "metrics": None,
@@ -50,6 +53,7 @@ _HOME: dict[str, str | None] = {
     "results": None,
     "rfm": None,
     "survival": None,
+    "targeting": None,
     "warmup": "_warmup",
 }
 
@@ -64,6 +68,7 @@ __all__ = [
     "dedupe",
     "errors",
     "events",
+    "experiment",
     "feedback",
     "intervals",
     "metrics",
@@ -73,6 +78,7 @@ __all__ = [
     "results",
     "rfm",
     "survival",
+    "targeting",
     "warmup",
 ]
 
