@@ -125,3 +125,40 @@ def listed(scores, popular, excluded, k, *, category=None, most=None, alike=None
             best = rest.pop(0)
         out.append(best)
     return out
+
+
+def marks(top, truth, k):
+    """Metrics of one list, best first, against a set of items, from their definitions."""
+    hit = [item in truth for item in top[:k]]
+    n, short = len(truth), min(k, len(truth))
+    discounted = sum(1 / math.log2(rank + 1) for rank, good in enumerate(hit, 1) if good)
+    precisions = sum(sum(hit[:rank]) / rank for rank, good in enumerate(hit, 1) if good)
+    return {
+        "precision": sum(hit) / k,
+        "recall": sum(hit) / n,
+        "recall_min": sum(hit) / short,
+        "ndcg": discounted / sum(1 / math.log2(rank + 1) for rank in range(1, short + 1)),
+        "ndcg_full": discounted / sum(1 / math.log2(rank + 1) for rank in range(1, n + 1)),
+        "map": precisions / short,
+        "map_full": precisions / n,
+        "mrr": max((1 / rank for rank, good in enumerate(hit, 1) if good), default=0.0),
+        "hit_rate": float(any(hit)),
+    }
+
+
+def looks(top, customers_of, n_customers, k):
+    """Novelty and diversity of one list; None where it has no item, or no pair of items."""
+    top = top[:k]
+    surprise = [-math.log2(len(customers_of[item]) / n_customers) for item in top]
+    unlike = [
+        1 - len(customers_of[a] & customers_of[b]) / len(customers_of[a] | customers_of[b])
+        for n, a in enumerate(top)
+        for b in top[:n]
+    ]
+    return (np.mean(surprise) if surprise else None), (np.mean(unlike) if unlike else None)
+
+
+def gini(times):
+    """Half the mean absolute difference over the mean, from all pairs."""
+    times = np.asarray(times, float)
+    return np.abs(np.subtract.outer(times, times)).mean() / (2 * times.mean())
