@@ -358,12 +358,24 @@ def histories(
 
 
 @kernel
+def _rest(kind: int, rate: float, leaving: float, k: int, discount: float) -> float:
+    """Discounted purchases to expect from now on without end, of a customer who is there and whose character is known."""
+    if kind == AT_OPPORTUNITIES:
+        stays = (1.0 - leaving) * math.exp(-discount)
+        return rate * stays / (1.0 - stays)
+    if kind == IN_TIME:
+        return rate / (discount + leaving)
+    return rate / (k * discount + rate * leaving)
+
+
+@kernel
 def discounted_totals(
     kind: int,
     numbers: Floats,
     alive: Floats,
     group: Integers,
     horizon: float,
+    endless: bool,
     discount: float,
     p: float,
     shape: Floats,
@@ -372,7 +384,10 @@ def discounted_totals(
     draw: int,
     total: Floats,
 ) -> None:
-    """Add to the total of each customer's group what the purchases after T are worth at T, one draw for each customer."""
+    """Add to the total of each customer's group what the purchases after T are worth at T, one draw for each customer.
+
+    If the future is `endless`, purchases beyond `horizon` are not drawn, but what is to be expected of them is added.
+    """
     state = np.empty(1, np.uint64)
     for i in range(alive.size):
         open_stream(seed, i, 0, draw, state)
@@ -382,13 +397,19 @@ def discounted_totals(
         end, k, t, worth = horizon, int(numbers[4, i]), 0.0, 0.0
         if kind == IN_TIME and going > 0.0:
             end = min(end, exponential(state) / going)
+        stays = end == horizon
         while True:
             t = _next(kind, buying, going, k - phase, end, t, state)
+            if t < 0.0:
+                stays = False
             if t < 0.0 or t == math.inf:
                 break
             worth += math.exp(-discount * t) * gamma(p, state)
             phase = 0
             if kind == AT_A_PURCHASE and uniform(state) < going:
+                stays = False
                 break
+        if endless and stays:
+            worth += math.exp(-discount * horizon) * p * _rest(kind, buying, going, k, discount)
         if worth > 0.0:
             total[group[i]] += worth / gamma(shape[i], state) * scale[i]

@@ -14,6 +14,7 @@ from crmkit._kernels import futures as _k
 from crmkit.clv._ask import capability, discounting, same_unit
 from crmkit.clv._draws import Ranks, models_around, total, warn_of, with_a_process
 from crmkit.clv._rows import read_histories
+from crmkit.clv.bg_bb import BgBb
 from crmkit.clv.gamma_gamma import GammaGamma, read_spends
 from crmkit.errors import DataError, FitError, LimitError
 from crmkit.results import Model
@@ -24,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 _PIECES = 32  # of the draws: each is simulated for all customers at once
 _TOTALS = 50_000_000  # totals of segments held at once
-_FORGOTTEN = 1e-6  # what a purchase counts for at the end of an endless simulation
+_FAINT = 0.05  # what a purchase counts for where an endless simulation stops drawing
 
 
 def equity(
@@ -99,7 +100,8 @@ def equity(
     -----
     The value is the sum of `lifetime_value`'s column ``residual``. For the interval, parameters of both models are drawn as
     `prediction_interval` draws them, and the purchases and amounts of every customer with them, each discounted to `T`. An
-    endless future is followed until a purchase counts for a millionth. Customers still to be won are not in it.
+    endless future is drawn until a purchase counts for a twentieth, and what lies beyond is added as it is to be expected of
+    who is then still there. Customers still to be won are not in it.
     The time it takes grows with the purchases to come: `draws` and `horizon` limit it.
 
     References
@@ -148,7 +150,9 @@ def equity(
     worth = share * np.asarray(buying.discounted_purchases(rate, x, t_x, T, t=ahead, n_threads=n_threads))
     worth = worth * spend.expected_spend(count, mean)
 
-    end = min(ahead, -math.log(_FORGOTTEN) / rate) if rate > 0.0 else ahead
+    endless = math.isinf(ahead)
+    end = -math.log(_FAINT) / rate if endless else ahead
+    end = math.ceil(end) if isinstance(buying, BgBb) else end
     drawn, note = models_around(buying, ranks.draws, random)
     drawn_spend, spend_note = models_around(spend, ranks.draws, random)
     seed = random.integers(0, 2**64, dtype=np.uint64)
@@ -164,7 +168,7 @@ def equity(
             kind, numbers = drawn[d]._future(x, t_x, T)
             p, q, v = drawn_spend[d].p, drawn_spend[d].q, drawn_spend[d].v
             alive = drawn[d]._alive(x, t_x, T)
-            _k.discounted_totals(kind, numbers, alive, segment, end, rate, p, q + p * x, v + bought, seed, d, totals[d])
+            _k.discounted_totals(kind, numbers, alive, segment, end, endless, rate, p, q + p * x, v + bought, seed, d, totals[d])
 
     _threads.run(work, _threads.chunks(ranks.draws, -(-ranks.draws // _PIECES)), n_threads=n_threads)
     totals *= share
