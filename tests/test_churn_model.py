@@ -94,7 +94,7 @@ def test_probabilities_average_to_the_base_rate_and_categories_to_nothing():
 
 
 def test_telco_out_of_fold(telco_cleaned):
-    model = churn.fit(telco_cleaned, label="Churn")
+    model = churn.fit(telco_cleaned, label="Churn", model="logistic")
     # the same model of scikit-learn: .8449 over ten folds, with a standard deviation of .013 between them
     assert model.metrics["auc"] == pytest.approx(0.8449, abs=0.002)
     assert model.metrics["auc_sd"] == pytest.approx(0.013, abs=0.006)
@@ -110,8 +110,8 @@ def test_telco_on_the_folds_of_scikit_learn(telco_cleaned):
     y = frame["Churn"].to_numpy()
     scores = []
     for past, now in sklearn_folds.split(frame, y):
-        model = churn.fit(frame.iloc[past], label="Churn")
-        scores.append(_learn._auc(y[now], churn.predict(model, frame.iloc[now]).to_numpy()))
+        model = churn.fit(frame.iloc[past], label="Churn", model="logistic")
+        scores.append(_learn.auc(y[now], churn.predict(model, frame.iloc[now]).to_numpy()))
     assert np.mean(scores) == pytest.approx(0.845, abs=0.0015)
 
 
@@ -122,7 +122,7 @@ def test_auc_is_the_share_of_pairs_in_the_right_order():
     rng = np.random.default_rng(0)
     y, score = rng.random(60) < 0.3, rng.integers(0, 8, 60).astype(float)
     pairs = [(a > b) + 0.5 * (a == b) for a in score[y] for b in score[~y]]
-    assert _learn._auc(y, score) == pytest.approx(np.mean(pairs))
+    assert _learn.auc(y, score) == pytest.approx(np.mean(pairs))
 
 
 def test_stratified_folds_part_the_rows_and_keep_the_shares():
@@ -146,13 +146,17 @@ def test_later_cutoffs_are_predicted_only_from_labels_known_by_then():
 def test_a_fold_with_one_class_is_not_scored_and_a_feature_may_be_constant_in_another():
     X = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0], [0.0, 4.0], [1.0, 2.0], [1.0, 5.0]])
     y = np.array([False, True, False, True, True, False])
+    rows = _learn.Matrix(X, np.zeros(2, bool), np.ones(2, bool), y)
     one_class, constant = (np.array([0, 2]), np.array([4, 5])), (np.arange(4), np.array([4, 5]))
-    assert _learn.cross_validate(X, np.zeros(2, bool), y, [one_class]) == {"folds": 0, "base_rate": 0.5}
-    scores = _learn.cross_validate(X, np.zeros(2, bool), y, [one_class, constant])
-    fitted = _learn.fit_logistic(X[:4], np.zeros(2, bool), y[:4])
-    assert scores["folds"] == 1
-    assert fitted.coefficients[0] == 0
-    assert scores["base_log_loss"] == pytest.approx(np.log(2))
+
+    def scores(folds):
+        options = {"methods": ("none",), "in_time": False, "base_rate": None, "seed": 0, "n_threads": 1}
+        return _learn.choose(rows, folds, ("logistic",), **options).metrics
+
+    assert scores([one_class]) == {"folds": 0, "base_rate": 0.5}
+    assert scores([one_class, constant])["folds"] == 1
+    assert scores([one_class, constant])["base_log_loss"] == pytest.approx(np.log(2))
+    assert _learn.fit_logistic(X[:4], np.zeros(2, bool), y[:4]).coefficients[0] == 0
 
 
 def panel_frame(n_customers=300, cutoffs=("2024-04-01", "2024-07-01", "2024-10-01"), horizon="90D"):
@@ -171,7 +175,7 @@ def panel_frame(n_customers=300, cutoffs=("2024-04-01", "2024-07-01", "2024-10-0
 
 def test_a_panel_of_several_cutoffs_is_scored_on_the_later_ones_as_by_hand():
     _, panel = panel_frame()
-    model = churn.fit(panel)
+    model = churn.fit(panel, model="logistic", calibration="none")
     assert model.cutoffs == ("2024-04-01 00:00:00", "2024-07-01 00:00:00", "2024-10-01 00:00:00")
     assert "label_end" not in model.features
     assert model.validation == "later cutoffs from earlier ones"
@@ -180,9 +184,9 @@ def test_a_panel_of_several_cutoffs_is_scored_on_the_later_ones_as_by_hand():
     aucs, briers = [], []
     for test in ("2024-07-01", "2024-10-01"):
         now = panel[moment == test]
-        by_then = churn.fit(panel[panel["label_end"] <= test])
+        by_then = churn.fit(panel[panel["label_end"] <= test], model="logistic", calibration="none")
         p = churn.predict(by_then, now)
-        aucs.append(_learn._auc(now["churned"].to_numpy(), p.to_numpy()))
+        aucs.append(_learn.auc(now["churned"].to_numpy(), p.to_numpy()))
         briers.append(((p - now["churned"]) ** 2).mean())
     assert model.metrics["auc"] == pytest.approx(np.mean(aucs), abs=1e-9)
     assert model.metrics["brier"] == pytest.approx(np.mean(briers), abs=1e-9)
@@ -193,28 +197,28 @@ def test_a_panel_of_several_cutoffs_is_scored_on_the_later_ones_as_by_hand():
 def test_overlapping_label_windows_leave_nothing_to_test_on_and_it_is_said():
     _, panel = panel_frame(cutoffs=("2024-06-01", "2024-07-01"))
     with pytest.warns(DataWarning, match="nothing is left to test on"):
-        model = churn.fit(panel)
+        model = churn.fit(panel, model="logistic")
     assert model.validation == "not validated"
     assert set(model.metrics) == {"folds", "base_rate"}
 
 
 def test_one_cutoff_is_scored_on_stratified_folds():
     _, panel = panel_frame(cutoffs=("2024-06-01",))
-    assert churn.fit(panel).metrics["folds"] == 5
+    assert churn.fit(panel, model="logistic").metrics["folds"] == 5
 
 
 def test_the_panel_fits_the_same_flat_and_in_other_frames():
     orders, panel = panel_frame()
-    model = churn.fit(panel)
+    model = churn.fit(panel, model="logistic")
     pl = pytest.importorskip("polars")
     pytest.importorskip("pyarrow")
     other = churn.panel(pl.from_pandas(orders[["customer_id", "timestamp", "amount"]]), cutoffs=list(model.cutoffs))
     for same in (panel.reset_index(), other, other.to_arrow()):
-        again = churn.fit(same)
+        again = churn.fit(same, model="logistic")
         assert again.features == model.features
         assert again.to_dict() == model.to_dict()
     named = panel.reset_index().rename(columns={"cutoff": "as_of"})
-    assert churn.fit(named.set_index("customer_id"), cutoff="as_of").to_dict() == model.to_dict()
+    assert churn.fit(named.set_index("customer_id"), cutoff="as_of", model="logistic").to_dict() == model.to_dict()
     found = churn.predict(model, other)
     assert found.columns == ["customer_id", "churn_probability"]
     np.testing.assert_array_equal(found["churn_probability"].to_numpy(), churn.predict(model, panel).to_numpy())
@@ -250,7 +254,7 @@ def test_threads_change_nothing(monkeypatch):
     models = []
     for threads in ("1", "2"):
         monkeypatch.setenv("CRMKIT_NUM_THREADS", threads)
-        models.append(churn.fit(churn.panel(orders, cutoffs=["2024-06-01"])).to_dict())
+        models.append(churn.fit(churn.panel(orders, cutoffs=["2024-06-01"]), model="logistic").to_dict())
     assert models[0] == models[1]
 
 
@@ -367,23 +371,24 @@ def test_extreme_rows_stay_within_zero_and_one():
 # ── what must be refused ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_missing_value_is_refused_with_its_place_in_fit_and_in_predict():
+def test_a_missing_value_is_refused_with_its_place_where_the_fit_has_met_none():
     frame = customers()
     model = churn.fit(frame)
     for column, value in (("spend", np.nan), ("plan", None), ("plan", "  ")):
         bad = frame.copy()
         bad.iloc[[4, 9], bad.columns.get_loc(column)] = value
-        for call in (lambda bad=bad: churn.fit(bad), lambda bad=bad: churn.predict(model, bad)):
-            with pytest.raises(DataError, match=rf"'{column}': 2 missing, the first in row 4.*fill"):
-                call()
+        with pytest.raises(DataError, match=rf"'{column}': 2 missing, the first in row 4.*not learnt: fill"):
+            churn.predict(model, bad)
     flagged = frame.astype({"paperless": "boolean"})
     flagged.iloc[2, flagged.columns.get_loc("paperless")] = pd.NA
     with pytest.raises(DataError, match="'paperless': 1 missing, the first in row 2"):
-        churn.fit(flagged)
+        churn.predict(model, flagged)
     with pytest.raises(DataError, match=r"'spend': 1 infinite.*row 0"):
         churn.fit(frame.assign(spend=np.where(np.arange(len(frame)) == 0, np.inf, 1.0)))
-    with pytest.raises(DataError, match="'spend': 1 missing or infinite, the first in place 1"):
+    with pytest.raises(DataError, match="'spend': 1 missing, the first in place 1"):
         model.probability({"tenure": [1, 2], "spend": [1.0, np.nan], "plan": "pro", "paperless": True})
+    with pytest.raises(DataError, match="'spend': 1 infinite, the first in place 1"):
+        model.probability({"tenure": [1, 2], "spend": [1.0, np.inf], "plan": "pro", "paperless": True})
 
 
 def test_a_missing_feature_names_what_is_there():
@@ -503,6 +508,6 @@ def test_predict_takes_the_model_first():
 
 
 def test_a_fit_that_stops_early_says_so(monkeypatch):
-    monkeypatch.setattr(_learn, "SLACK", -1.0)
+    monkeypatch.setattr("crmkit._learn._logistic.SLACK", -1.0)
     with pytest.warns(ConvergenceWarning, match="converged=False"):
         assert not churn.fit(customers()).converged

@@ -1,0 +1,53 @@
+"""Learning a probability from a table: columns to numbers, one calibrated model, and scores on rows it has not seen."""
+
+from crmkit._learn._boosting import Boosting, pack, tree_columns, unpack
+from crmkit._learn._calibrate import METHODS, Calibration
+from crmkit._learn._choose import KINDS, Choice, Matrix, auc, choose, fit_kind
+from crmkit._learn._columns import (
+    MISSING,
+    UNSEEN,
+    Table,
+    chosen_features,
+    read_as,
+    read_features,
+    read_label,
+    reads_as_number,
+    refuse_missing,
+    warn_of_unseen,
+)
+from crmkit._learn._folds import Fold, content_order, later_folds, stratified_folds
+from crmkit._learn._logistic import PENALTY, Logistic, fit_logistic, losses, probability
+
+__all__ = [
+    "KINDS",
+    "METHODS",
+    "MISSING",
+    "PENALTY",
+    "UNSEEN",
+    "Boosting",
+    "Calibration",
+    "Choice",
+    "Fold",
+    "Logistic",
+    "Matrix",
+    "Table",
+    "auc",
+    "choose",
+    "chosen_features",
+    "content_order",
+    "fit_kind",
+    "fit_logistic",
+    "later_folds",
+    "losses",
+    "pack",
+    "probability",
+    "read_as",
+    "read_features",
+    "read_label",
+    "reads_as_number",
+    "refuse_missing",
+    "stratified_folds",
+    "tree_columns",
+    "unpack",
+    "warn_of_unseen",
+]
