@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit._kernels import survival as _k
-from crmkit.errors import DataWarning
+from crmkit.errors import DataError, DataWarning, OptionError
 from crmkit.intervals._one import wilson_ends
 from crmkit.results import critical_value
 from crmkit.survival import _times
-from crmkit.survival._times import Floats, Group
+from crmkit.survival._times import Floats, Group, Lives
 
 __all__ = ["curve"]
 
 METHODS = ("kaplan_meier", "nelson_aalen")
+INTERVALS = ("log_log", "log", "plain")
 
 
 def curve(
@@ -28,7 +31,10 @@ def curve(
     event: str = "event",
     by: str | None = None,
     entry: str | None = None,
+    cause: str | None = None,
+    weight: str | None = None,
     method: str = "kaplan_meier",
+    interval: str = "log_log",
     level: float = 0.95,
 ) -> Any:
     r"""Give the share still there after each time, where some are only known to have been there until the data end.
@@ -46,8 +52,16 @@ def curve(
     entry : str, optional
         Column with the time at which a row came under observation, on the clock of `duration`, if not from the start: contracts
         older than the data, for instance. It must lie before `duration`.
+    cause : str, optional
+        Column that says which of several things the event was: cancelled or payment failed, say. It is read where `event` is 1;
+        elsewhere it may be missing. The result is then the share that has left by each cause.
+    weight : str, optional
+        Column with how many rows each stands for: whole numbers above 0.
     method : {"kaplan_meier", "nelson_aalen"}, default "kaplan_meier"
         Whether to estimate the share that remains, or the cumulative hazard.
+    interval : {"log_log", "log", "plain"}, default "log_log"
+        Scale on which the interval of the share is symmetric. "plain" is Greenwood's, cut off at 0 and 1: too narrow where the
+        share is near either. The cumulative hazard has "log" and "plain", and takes "log" for the default.
     level : float, default 0.95
         Confidence level of the intervals, between 0 and 1; they hold at each time by itself, not for the whole curve.
 
@@ -56,8 +70,9 @@ def curve(
     DataFrame
         One row per group and time at which a row ended, ascending: `time`, `survival` (share that lasts beyond it), `ci_low`,
         `ci_high`, `at_risk` (under observation just before), `events`, `censored`; behind the group, if any. With Nelson-Aalen,
-        `cumulative_hazard` in place of `survival`. Between two times a curve stays as it is; before the first it is 1 (the hazard
-        0), and after the last time nothing is known, unless it is 0.
+        `cumulative_hazard` in place of `survival`. With `cause`, one row per group, cause and time: `incidence` (share that has
+        ended by then and by that cause) in place of `survival`, and `events` of that cause. Between two times a curve stays as
+        it is; before the first it is 1 (hazard and incidence 0), and after the last time nothing is known, unless it is 0.
 
     Raises
     ------
@@ -65,9 +80,9 @@ def curve(
         A column is not in the frame.
     DataError
         A duration is missing, infinite or negative, an event is neither 0 nor 1, an entry does not lie before its duration, a
-        group is missing, or there are no rows.
+        group is missing, an event has no cause, a weight is no whole number above 0, or there are no rows.
     OptionError
-        `method` is none of those known, or `level` is not between 0 and 1.
+        `method` or `interval` is none of those known, `level` is not between 0 and 1, or `cause` is given with another method.
 
     Notes
     -----
@@ -81,6 +96,12 @@ def curve(
     as they come on a finer clock; its variance is the sum of the squares, and the interval is on the log scale. Before the first
     event, the upper end is minus the logarithm of the lower end of Kaplan-Meier.
 
+    Aalen-Johansen, with `cause`: :math:`F_k(t) = \sum_{t_i \le t} S(t_{i-1})\, d_{ki}/n_i`, where S is the curve of all causes
+    together, so that the shares of all causes and of those who remain add up to 1. One minus a Kaplan-Meier curve that takes
+    other causes for censored would tell more: what would happen if nobody could leave otherwise. The variance is the delta
+    method's with multinomial events, Greenwood's where there is one cause only; the interval is on the scale of
+    :math:`\log(-\log(1 - F))`, or plain.
+
     With `entry`, few may be at risk early on; where all of them have the event, the curve drops to 0 although others come later,
     and a warning says so.
 
@@ -89,6 +110,8 @@ def curve(
     Kaplan and Meier (1958), Nonparametric estimation from incomplete observations, JASA 53(282).
     Kalbfleisch and Prentice (2002), The Statistical Analysis of Failure Time Data, 2nd ed., Wiley.
     Aalen (1978), Nonparametric inference for a family of counting processes, Annals of Statistics 6(4).
+    Aalen and Johansen (1978), An empirical transition matrix for non-homogeneous Markov chains based on censored observations,
+    Scandinavian Journal of Statistics 5(3).
     Fleming and Harrington (1984), Nonparametric estimation of the survival distribution in censored data, Communications in
     Statistics: Theory and Methods 13(20).
 
@@ -105,52 +128,125 @@ def curve(
     3   5.0  0.444444        2       0
     """
     _options.choice("method", method, METHODS)
+    _options.choice("interval", interval, INTERVALS)
     z = critical_value(level)
-    lives = _times.read(frame, duration=duration, event=event, by=by, entry=entry)
-    counted = [group for group, _, _ in _times.groups(lives)]
+    table = _frame.read(frame)
+    lives = _times.read(table, duration=duration, event=event, by=by, entry=entry, weight=weight)
+    labels = None
+    if cause is not None:
+        if method != "kaplan_meier":
+            msg = f"cause= gives shares that have left, not method={method!r}; leave one of them out"
+            raise OptionError(msg)
+        lives, labels = _with_cause(table, lives, cause)
+    parts = _times.parts(lives)
+    counted = [_times.count(part)[0] for part in parts]
     if lives.entry is not None:
         _warn_of_early_zero(counted)
-    estimate = _kaplan_meier if method == "kaplan_meier" else _nelson_aalen
-    parts = [estimate(group, z) for group in counted]
     keys: dict[str, Any] = {}
+    repeats = 1 if labels is None else len(labels)
     if lives.by is not None and by is not None:
-        keys[by] = _frame.Labelled(lives.by.labels, np.repeat(np.arange(len(counted)), [group.time.size for group in counted]))
-    columns: dict[str, Any] = {"time": np.concatenate([group.time for group in counted])}
-    names = ("survival" if method == "kaplan_meier" else "cumulative_hazard", "ci_low", "ci_high")
-    columns |= {name: np.concatenate(part) for name, part in zip(names, zip(*parts, strict=True), strict=True)}
-    for name in ("at_risk", "events", "censored"):
-        columns[name] = np.concatenate([getattr(group, name) for group in counted])
+        sizes = [repeats * group.time.size for group in counted]
+        keys[by] = _frame.Labelled(lives.by.labels, np.repeat(np.arange(len(counted)), sizes))
+    if labels is not None and cause is not None:
+        codes = [np.repeat(np.arange(repeats), group.time.size) for group in counted]
+        keys[cause] = _frame.Labelled(labels, np.concatenate(codes))
+        name, estimates, events = "incidence", *_incidences(parts, counted, repeats, z, interval)
+    else:
+        name = "survival" if method == "kaplan_meier" else "cumulative_hazard"
+        estimate = _kaplan_meier if method == "kaplan_meier" else _nelson_aalen
+        estimates = [estimate(group, z, interval) for group in counted]
+        events = [group.events for group in counted]
+    columns: dict[str, Any] = {"time": np.concatenate([np.tile(group.time, repeats) for group in counted])}
+    columns |= {
+        column: np.concatenate(part)
+        for column, part in zip((name, "ci_low", "ci_high"), zip(*estimates, strict=True), strict=True)
+    }
+    columns["at_risk"] = np.concatenate([np.tile(group.at_risk, repeats) for group in counted])
+    columns["events"] = np.concatenate(events)
+    columns["censored"] = np.concatenate([np.tile(group.censored, repeats) for group in counted])
     return _frame.table(columns, keys=keys, kind=lives.kind)
 
 
-def _kaplan_meier(group: Group, z: float) -> tuple[Floats, Floats, Floats]:
-    """Survival with its interval on the scale of log(−log S)."""
+def _with_cause(table: _frame.Frame, lives: Lives, cause: str) -> tuple[Lives, _frame.Labels]:
+    """Read what each event was; what stands beside censored rows does not count."""
+    ids = _frame.ids(table, cause, keyword="cause", missing="drop")
+    codes = np.where(lives.event, ids.codes, -1).astype(np.int32)
+    unknown = lives.event & (codes < 0)
+    if unknown.any():
+        count, row = _frame.first_place(unknown)
+        msg = f"column {cause!r}: {count:,} missing where the event happened, the first in row {row}; name a cause of their own"
+        raise DataError(msg)
+    if not lives.event.any():
+        msg = "no row ended in the event, so there is no cause to tell apart"
+        raise DataError(msg)
+    used, labels = ids.labels.used(codes)
+    return dataclasses.replace(lives, cause=used.astype(np.int64)), labels
+
+
+def _kaplan_meier(group: Group, z: float, interval: str) -> tuple[Floats, Floats, Floats]:
+    """Survival with its interval."""
     n, d = group.at_risk.astype(np.float64), group.events.astype(np.float64)
-    survival = np.cumprod((n - d) / n)
+    survival = np.asarray(np.cumprod((n - d) / n), np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.cumsum(d / (n * (n - d)))
-        log = np.log(survival)
-        margin = z * np.sqrt(variance) / log
-        # log S is below 0, and so is the margin
-        low: Floats = np.exp(log * np.exp(-margin))
-        high: Floats = np.exp(log * np.exp(margin))
-    before = survival == 1.0
+        # nobody is left: infinite, and not used
+        relative = np.asarray(np.sqrt(np.cumsum(d / (n * (n - d)))), np.float64)
+    return survival, *_share_interval(survival, relative, n, z, interval)
+
+
+def _share_interval(share: Floats, relative: Floats, n: Floats, z: float, interval: str) -> tuple[Floats, Floats]:
+    """Interval of a share that remains, from its standard error over itself."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        log = np.log(share)
+        low: Floats
+        high: Floats
+        if interval == "log_log":
+            # log S is below 0, and so is the margin
+            margin = z * relative / log
+            low, high = np.exp(log * np.exp(-margin)), np.exp(log * np.exp(margin))
+        elif interval == "log":
+            low, high = share * np.exp(-z * relative), np.minimum(share * np.exp(z * relative), 1.0)
+        else:
+            low, high = np.maximum(share * (1.0 - z * relative), 0.0), np.minimum(share * (1.0 + z * relative), 1.0)
+    before = share == 1.0
     low[before], high[before] = _none_yet(n, z)[before], 1.0
-    gone = survival == 0.0
+    gone = share == 0.0
     low[gone] = 0.0
     if gone.any():
         first = int(gone.argmax())
         high[gone] = high[first - 1] if first else 1.0
-    return np.asarray(survival), low, high
+    return low, high
 
 
-def _nelson_aalen(group: Group, z: float) -> tuple[Floats, Floats, Floats]:
-    """Cumulative hazard with its interval on the log scale."""
+def _nelson_aalen(group: Group, z: float, interval: str) -> tuple[Floats, Floats, Floats]:
+    """Cumulative hazard with its interval."""
     hazard, variance = _k.cumulative_hazard(group.at_risk, group.events)
     none = hazard == 0.0
-    factor = np.exp(z * np.sqrt(variance) / np.where(none, 1.0, hazard))
     upper = -np.log(_none_yet(group.at_risk.astype(np.float64), z))
+    if interval == "plain":
+        margin = z * np.sqrt(variance)
+        return hazard, np.maximum(hazard - margin, 0.0), np.where(none, upper, hazard + margin)
+    factor = np.exp(z * np.sqrt(variance) / np.where(none, 1.0, hazard))
     return hazard, hazard / factor, np.where(none, upper, hazard * factor)
+
+
+def _incidences(
+    parts: list[Lives], counted: list[Group], n_causes: int, z: float, interval: str
+) -> tuple[list[tuple[Floats, Floats, Floats]], list[npt.NDArray[np.int64]]]:
+    """Incidence of each cause in each group, with its interval."""
+    estimates, events = [], []
+    for part, group in zip(parts, counted, strict=True):
+        n = group.at_risk.astype(np.float64)
+        for code in range(n_causes):
+            of_cause = group.events_of(part, code)
+            share, variance = _k.incidence(group.at_risk, group.events, of_cause)
+            # sums of steps can pass 1 by rounding
+            share = np.minimum(share, 1.0)
+            rest = 1.0 - share
+            with np.errstate(divide="ignore", invalid="ignore"):
+                low, high = _share_interval(rest, np.sqrt(variance) / rest, n, z, interval)
+            estimates.append((share, 1.0 - high, 1.0 - low))
+            events.append(of_cause)
+    return estimates, events
 
 
 def _none_yet(n: Floats, z: float) -> Floats:

@@ -12,7 +12,7 @@ from crmkit import _frame
 from crmkit._kernels import ranking
 from crmkit.errors import DataError
 
-__all__ = ["Group", "Lives", "groups", "read"]
+__all__ = ["Group", "Lives", "count", "groups", "parts", "read"]
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -32,6 +32,20 @@ class Lives:
     entry: Floats | None
     by: _frame.Ids | None
     kind: str
+    weight: Longs | None = None  # how many such rows each stands for (None: one)
+    cause: Longs | None = None  # code of what ended it, -1 where nothing did
+
+    def rows(self, chosen: npt.NDArray[np.int64]) -> Lives:
+        """Return some of the rows, without their groups."""
+        return Lives(
+            self.duration[chosen],
+            self.event[chosen],
+            None if self.entry is None else self.entry[chosen],
+            None,
+            self.kind,
+            None if self.weight is None else self.weight[chosen],
+            None if self.cause is None else self.cause[chosen],
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +65,24 @@ class Group:
         happened = np.where(self.time[place] == moments, self.events[place], 0)
         return (begun - ended).astype(np.float64), happened.astype(np.float64)
 
+    def events_of(self, lives: Lives, cause: int) -> Longs:
+        """Count the events of one cause at each time; `lives` are the rows of this group."""
+        assert lives.cause is not None
+        rows = lives.cause == cause
+        weight = None if lives.weight is None else lives.weight[rows]
+        place = np.searchsorted(self.time, lives.duration[rows])
+        return np.bincount(place, weight, self.time.size).astype(np.int64)
 
-def read(frame: Any, *, duration: str, event: str, by: str | None, entry: str | None) -> Lives:
+
+def read(
+    frame: Any,
+    *,
+    duration: str,
+    event: str,
+    by: str | None,
+    entry: str | None,
+    weight: str | None = None,
+) -> Lives:
     """Read and check the columns of `frame`."""
     frame = _frame.read(frame)
     lasted = _frame.numbers(frame, duration, keyword="duration", nonnegative=True)
@@ -68,42 +98,57 @@ def read(frame: Any, *, duration: str, event: str, by: str | None, entry: str | 
             " such a row is never under observation: drop it, or count both from the same start"
         )
         raise DataError(msg)
-    return Lives(lasted, happened, begun, None if by is None else _frame.ids(frame, by, keyword="by"), frame.kind)
+    counts = None
+    if weight is not None:
+        counts = _frame.numbers(frame, weight, keyword="weight", positive=True, whole=True).astype(np.int64)
+    return Lives(lasted, happened, begun, None if by is None else _frame.ids(frame, by, keyword="by"), frame.kind, counts)
 
 
 def groups(lives: Lives) -> list[tuple[Group, Floats | None, int]]:
     """Count events per distinct time of each group, with its ascending entries and its size."""
+    return [count(part) for part in parts(lives)]
+
+
+def parts(lives: Lives) -> list[Lives]:
+    """Split rows by group."""
     if lives.by is None:
-        return [_count(lives.duration, lives.event, lives.entry)]
+        return [lives]
     order = np.argsort(lives.by.codes, kind="stable")
     ends = np.cumsum(np.bincount(lives.by.codes, minlength=len(lives.by.labels)))[:-1]
-    return [
-        _count(lives.duration[rows], lives.event[rows], None if lives.entry is None else lives.entry[rows])
-        for rows in np.split(order, ends)
-    ]
+    return [lives.rows(rows) for rows in np.split(order, ends)]
 
 
-def _count(duration: Floats, event: Bools, entry: Floats | None) -> tuple[Group, Floats | None, int]:
-    n = duration.size
+def count(lives: Lives) -> tuple[Group, Floats | None, int]:
+    """Count events per distinct time, with the ascending entries and the number of rows."""
+    duration, event, weight = lives.duration, lives.event, lives.weight
+    n = duration.size if weight is None else int(weight.sum())
     longest = float(duration.max())
     time: Floats
     events: Longs
     censored: Longs
-    if longest <= max(CELLS_PER_ROW * n, CELLS) and (duration == np.floor(duration)).all():
+    if longest <= max(CELLS_PER_ROW * duration.size, CELLS) and (duration == np.floor(duration)).all():
         cell = duration.astype(np.int64)
-        ended = np.bincount(cell)
-        happened = np.bincount(cell[event], minlength=ended.size)
+        ended = np.bincount(cell, weight)
+        happened = np.bincount(cell[event], None if weight is None else weight[event], ended.size)
         used = np.flatnonzero(ended)
         time, events, censored = (
             used.astype(np.float64),
             happened[used].astype(np.int64),
             (ended - happened)[used].astype(np.int64),
         )
-    else:
+    elif weight is None:
         score, ones, zeros = ranking.merge(np.sort(duration[event]), np.sort(duration[~event]))
         time, events, censored = score[::-1].copy(), ones[::-1].copy(), zeros[::-1].copy()
-    begun = None if entry is None else np.sort(entry)
+    else:
+        time, place = np.unique(duration + 0.0, return_inverse=True)
+        events, censored = (np.bincount(place, weight * here, time.size).astype(np.int64) for here in (event, ~event))
+    begun, entered = None, np.full(time.size, n)
+    if lives.entry is not None:
+        order = np.argsort(lives.entry, kind="stable")
+        begun = lives.entry[order]
+        entered = np.searchsorted(begun, time)
+        if weight is not None:
+            entered = np.append(0, np.cumsum(weight[order]))[entered]
     # at risk at a time: entered before it, and not ended before it
-    entered = np.full(time.size, n) if begun is None else np.searchsorted(begun, time)
     before = np.cumsum(events + censored) - events - censored
     return Group(time, entered - before, events, censored), begun, n

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import itertools
 import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,8 +14,9 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit._kernels import cox as _k
 from crmkit.errors import ConvergenceWarning, FitError, OptionError
-from crmkit.results import Model, critical_value
 from crmkit.survival import _covariates, _times
+from crmkit.survival._climb import FAR, Standard, Summit, climb, standardised
+from crmkit.survival._effects import Effects
 from crmkit.survival._risk import RiskSets, concordance, risk_sets
 
 __all__ = ["CoxModel", "fit_cox"]
@@ -25,16 +26,14 @@ Bools = npt.NDArray[np.bool_]
 Longs = npt.NDArray[np.int64]
 
 TIES = ("efron", "breslow")
-GAIN = 1e-9  # a Newton step that promises less than this, in units of the log-likelihood, is the last
-STEPS = 60
-FAR = 30.0  # log hazard ratio of a standard deviation at which the search gives up
+SIGNS = ((1.0, "highest"), (-1.0, "lowest"))
 FLAT = 1e-4  # curvature per event and standard deviation below which the likelihood may have no maximum
 NOTHING = np.empty(0)
 NO_TABLE = np.empty((0, 0))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class CoxModel(Model):
+class CoxModel(Effects):
     """A fitted model of proportional hazards.
 
     Attributes
@@ -87,23 +86,8 @@ class CoxModel(Model):
 
     TITLE: ClassVar[str] = "Proportional hazards (Cox)"
 
-    columns: Mapping[str, str]
-    features: tuple[str, ...]
-    terms: tuple[str, ...]
-    categories: Mapping[str, tuple[str, ...]]
-    dropped: tuple[str, ...]
-    coefficients: Floats
-    covariance: Floats
     errors: str
-    means: Floats
     ties: str
-    penalty: float
-    log_likelihood: float
-    null_log_likelihood: float
-    n: float
-    n_events: float
-    converged: bool
-    iterations: int
     strata: tuple[str, ...]
     baseline_start: Longs
     baseline_time: Floats
@@ -112,55 +96,6 @@ class CoxModel(Model):
     concordance: float
     concordance_se: float
     proportionality: Mapping[str, tuple[float, float, float]]
-
-    @property
-    def standard_errors(self) -> dict[str, float]:
-        """Standard error of each coefficient."""
-        return dict(zip(self.terms, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
-
-    def hazard_ratios(self, *, level: float = 0.95) -> Any:
-        """Return what each term does to the hazard, with intervals.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-            Confidence level of the intervals, between 0 and 1.
-
-        Returns
-        -------
-        DataFrame
-            One row per term: `term`, `coefficient`, `se`, `z`, `p_value`, `hazard_ratio`, `ci_low`, `ci_high`. A hazard ratio
-            of 2 means: at any time, twice as likely to leave next.
-        """
-        from scipy.special import erfc
-
-        z = critical_value(level)
-        se = np.sqrt(np.diag(self.covariance))
-        ratio = self.coefficients / se
-        columns = {
-            "term": np.array(self.terms, object),
-            "coefficient": self.coefficients.copy(),
-            "se": se,
-            "z": ratio,
-            "p_value": erfc(np.abs(ratio) / math.sqrt(2.0)),
-            "hazard_ratio": np.exp(self.coefficients),
-            "ci_low": np.exp(self.coefficients - z * se),
-            "ci_high": np.exp(self.coefficients + z * se),
-        }
-        return _frame.table(columns)
-
-    def likelihood_ratio(self) -> tuple[float, int, float]:
-        """Test whether any term matters.
-
-        Returns
-        -------
-        tuple of (float, int, float)
-            Chi-square statistic, degrees of freedom, and the probability of one this large if no term mattered.
-        """
-        from scipy.special import chdtrc
-
-        statistic = max(2.0 * (self.log_likelihood - self.null_log_likelihood), 0.0)
-        return statistic, len(self.terms), float(chdtrc(len(self.terms), statistic))
 
     def baseline(self) -> Any:
         """Return the hazard at the means of all terms.
@@ -179,23 +114,6 @@ class CoxModel(Model):
         if "strata" in self.columns:
             keys[self.columns["strata"]] = np.repeat(np.array(self.strata, object), np.diff(self.baseline_start))
         return _frame.table(columns, keys=keys)
-
-    def log_hazard_ratio(self, values: Mapping[str, Any]) -> Any:
-        """Give the log hazard of one customer, or of many, less that at the means.
-
-        Parameters
-        ----------
-        values : mapping of str to number, str or array
-            Every feature of the model, as single values or as arrays of one length.
-
-        Returns
-        -------
-        float or ndarray
-            0 for a customer at the means. A category the model has not seen is taken for an average, and warned of.
-        """
-        out = self._log_ratio(values)
-        single = all(np.ndim(values[name]) == 0 for name in self.features)
-        return float(out[0]) if single else out
 
     def survival(self, t: Any, values: Mapping[str, Any], *, survived: Any = 0.0, stratum: str | None = None) -> Any:
         """Give the probability to last beyond t, having lasted beyond an earlier time.
@@ -220,27 +138,12 @@ class CoxModel(Model):
             msg = f"the model has several baselines: pass stratum=, one of {list(self.strata)}"
             raise OptionError(msg)
         which = 0 if stratum is None else self.strata.index(_options.choice("stratum", stratum, self.strata))
-        late, early = np.asarray(t, np.float64), np.asarray(survived, np.float64)
-        longest = float(self.observed_until[which])
-        if not ((early >= 0.0) & (early <= late)).all():
-            msg = "times are zero or more, and t is not before survived"
-            raise OptionError(msg)
-        if (late > longest).any():
-            msg = f"nothing is known beyond time {longest:g}, the longest observed; t reaches {late.max():g}"
-            raise OptionError(msg)
+        late, early = self._checked(t, survived, float(self.observed_until[which]))
         codes = np.full(np.broadcast(late, early).shape, which, np.int64)
         hazard = self._hazard(late, codes) - self._hazard(early, codes)
-        ratio = np.exp(self.log_hazard_ratio(values))
+        ratio = np.exp(self.log_ratio(values))
         out = np.exp(-hazard * ratio)
         return float(out) if np.ndim(out) == 0 else out
-
-    def _log_ratio(self, source: Any) -> Floats:
-        X = _covariates.matrix_of(source, self.features, self.terms, self.categories, self.means)
-        # term by term: the same sum for a row alone and among others, which a matrix product does not promise
-        out = np.zeros(X.shape[0])
-        for k in range(X.shape[1]):
-            out += self.coefficients[k] * (X[:, k] - self.means[k])
-        return out
 
     def _hazard(self, time: Any, stratum: Longs) -> Floats:
         """Cumulative hazard at the means."""
@@ -254,24 +157,11 @@ class CoxModel(Model):
         return out
 
     def __repr__(self) -> str:
-        table = self.hazard_ratios()
-        width = max(len(term) for term in self.terms)
-        lines = [f"{self.TITLE}: {self.columns['duration']!r} until {self.columns['event']!r}, ties by {self.ties.title()}"]
-        lines.append(f"  {'':<{width}}  {'hazard ratio':>12}  {'95 % interval':>19}  {'p':>7}")
-        for row in table.itertuples():
-            interval = f"{row.ci_low:.4g} to {row.ci_high:.4g}"
-            lines.append(f"  {row.term:<{width}}  {row.hazard_ratio:>12.4f}  {interval:>19}  {row.p_value:>7.4f}")
-        references = ", ".join(f"{name} {levels[0]!r}" for name, levels in self.categories.items())
-        if references:
-            lines.append(f"  against: {references}")
-        lines.append(
-            f"  n {self.n:,g}, events {self.n_events:,g}; log-likelihood {self.log_likelihood:.6g}, without terms"
-            f" {self.null_log_likelihood:.6g}; converged {self.converged}; {self.errors} standard errors"
-        )
+        lines = self._shown(f"ties by {self.ties.title()}")
         statistic, df, p = self.proportionality["all"]
         lines.append(
-            f"  concordance {self.concordance:.4f} (se {self.concordance_se:.4f}); effects the same over time:"
-            f" chi-square {statistic:.2f} on {df:.0f}, p {p:.4f}"
+            f"  {self.errors} standard errors; concordance {self.concordance:.4f} (se {self.concordance_se:.4f}); effects the"
+            f" same over time: chi-square {statistic:.2f} on {df:.0f}, p {p:.4f}"
         )
         return "\n".join(lines)
 
@@ -384,13 +274,10 @@ def fit_cox(
     ... )
     >>> model = survival.fit_cox(contracts, duration="months", event="left")
     >>> model.terms, model.coefficients.round(4).tolist()
-    (('plan=year',), [-1.3213])
+    (('plan=year',), [-1.625])
     """
     _options.choice("ties", ties, TIES)
     strength = _options.number("penalty", penalty, low=0.0)
-    if not isinstance(robust, bool):
-        msg = f"robust={robust!r} is neither True nor False"
-        raise OptionError(msg)
     table = _frame.read(frame)
     parts = {"duration": duration, "event": event, "entry": entry, "strata": strata, "cluster": cluster, "weight": weight}
     columns = {part: name for part, name in parts.items() if name is not None}
@@ -406,34 +293,60 @@ def fit_cox(
     if n_events == 0.0:
         msg = f"no row ended in the event (column {event!r} is 0 throughout): nothing tells who leaves sooner; observe longer"
         raise FitError(msg)
-    climb = _Climb.of(covariates, sets, ties == "efron", strength)
-    flat = _covariates.dependent(climb.information, covariates.terms, n_events) if strength == 0.0 else []
+    standard = standardised(covariates.matrix[sets.order], sets.weight)
+    ridge = strength * np.where(covariates.indicator, 1.0 / standard.scales**2, 1.0)
+    search = _Search(standard, sets, ties == "efron", ridge)
+    null, _, information = search.at(np.zeros(ridge.size))
+    flat = _covariates.dependent(information, covariates.terms, n_events) if strength == 0.0 else []
     if flat:
         msg = (
             f"the data cannot tell what each of these does: {flat}; at all times at which somebody left, they are the same for"
             " all at risk or follow from each other. Leave one out, or pass penalty=1.0"
         )
         raise FitError(msg)
-    climb.search()
+    top = climb(search.at, np.zeros(ridge.size))
     if strength == 0.0:
-        climb.refuse_monotone(covariates.terms, covariates.matrix[sets.order])
-    slope = float(np.abs(climb.gradient).max()) / n_events
-    converged = slope <= 1e-6
-    if not converged:
+        search.refuse_monotone(top, covariates.terms)
+    slope = float(np.abs(top.gradient).max()) / n_events
+    if slope > 1e-6:
         msg = (
-            f"the fit stopped after {climb.iterations} steps with a slope of {slope:.2g} per event; the model says"
+            f"the fit stopped after {top.iterations} steps with a slope of {slope:.2g} per event; the model says"
             " converged=False. Look for a few extreme values, or pass penalty=1.0"
         )
         warnings.warn(msg, ConvergenceWarning, stacklevel=2)
-    return climb.model(
+    known = search.around(
+        top, clusters=None if clusters is None else clusters[sets.order], sandwich=robust or cluster is not None
+    )
+    starts, times, hazards = _baseline(sets, known.hazard, len(names))
+    longest = np.zeros(len(names))
+    np.maximum.at(longest, sets.stratum, sets.time)
+    share, share_se = concordance(sets, standard.X @ top.theta)
+    return CoxModel(
         columns=columns,
-        covariates=covariates,
+        features=covariates.features,
+        terms=covariates.terms,
+        categories=dict(covariates.categories),
         dropped=dropped,
+        coefficients=top.theta / standard.scales,
+        covariance=known.covariance / np.outer(standard.scales, standard.scales),
         errors="cluster" if cluster is not None else "robust" if robust else "model",
-        clusters=None if clusters is None else clusters[sets.order],
-        strata=names,
-        converged=converged,
+        means=standard.means,
+        ties=ties,
+        penalty=strength,
+        log_likelihood=top.value + 0.5 * float(ridge @ top.theta**2),
+        null_log_likelihood=null,
+        n=float(sets.weight.sum()),
         n_events=n_events,
+        converged=slope <= 1e-6,
+        iterations=top.iterations,
+        strata=names,
+        baseline_start=starts,
+        baseline_time=times,
+        baseline_hazard=hazards,
+        observed_until=longest,
+        concordance=share,
+        concordance_se=share_se,
+        proportionality=search.proportionality(covariates.terms, known),
     )
 
 
@@ -444,54 +357,20 @@ def _read_strata(table: _frame.Frame, strata: str | None) -> tuple[Longs | None,
     return codes, names
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class _Climb:
-    """The search for the maximum, in standardised terms."""
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """The partial likelihood of standardised terms."""
 
-    X: Floats
-    means: Floats
-    scales: Floats
+    standard: Standard
     sets: RiskSets
     efron: bool
-    strength: float
     ridge: Floats
-    beta: Floats
-    value: float
-    null: float
-    gradient: Floats
-    information: Floats
-    iterations: int
-
-    @classmethod
-    def of(cls, covariates: _covariates.Covariates, sets: RiskSets, efron: bool, strength: float) -> _Climb:  # noqa: FBT001
-        w = sets.weight
-        X = covariates.matrix[sets.order]
-        total = float(w.sum())
-        means = np.empty(X.shape[1])
-        scales = np.empty(X.shape[1])
-        for k in range(X.shape[1]):
-            # in units of the largest value, whose square cannot overflow
-            largest = float(np.abs(X[:, k]).max())
-            unit = X[:, k] / largest
-            middle = float(w @ unit) / total
-            means[k], scales[k] = middle * largest, largest * math.sqrt(float(w @ (unit - middle) ** 2) / total)
-        X -= means
-        X /= scales
-        p = means.size
-        ridge = strength * np.where(covariates.indicator, 1.0 / scales**2, 1.0)
-        climb = cls(
-            _frame.readonly(X), means, scales, sets, efron, strength, ridge,
-            np.zeros(p), 0.0, 0.0, np.zeros(p), np.zeros((p, p)), 0,
-        )  # fmt: skip
-        climb.value, climb.gradient, climb.information = climb.at(climb.beta)
-        climb.null = climb.value
-        return climb
 
     def sweep(self, beta: Floats, gradient: Floats, information: Floats, *per_time: Floats) -> float:
         s = self.sets
         extra = [*per_time, *([NOTHING, NOTHING, NO_TABLE, NO_TABLE, NO_TABLE][len(per_time) :])]
         return _k.sweep(
-            self.X, s.weight, s.event, s.group, s.first_row, s.last_row, s.time, s.leaving, s.entry,
+            self.standard.X, s.weight, s.event, s.group, s.first_row, s.last_row, s.time, s.leaving, s.entry,
             _frame.readonly(beta), self.efron, gradient, information, *extra,
         )  # fmt: skip
 
@@ -502,51 +381,26 @@ class _Climb:
         value -= 0.5 * float(self.ridge @ beta**2)
         return value, gradient - self.ridge * beta, information + np.diag(self.ridge)
 
-    def search(self) -> None:
-        """Climb by Newton's method; a step that does not gain is halved."""
-        while self.iterations < STEPS:
-            step = _solve(self.information, self.gradient)
-            promise = 0.5 * float(self.gradient @ step)
-            scale, found = 1.0, False
-            for _ in range(30):
-                trial = self.beta + scale * step
-                value, gradient, information = self.at(trial)
-                sound = math.isfinite(value) and bool(np.isfinite(gradient).all() and np.isfinite(information).all())
-                # a gain below the rounding of the sum cannot be measured
-                if sound and value >= self.value - 1e-12 * abs(self.value):
-                    found = True
-                    break
-                scale *= 0.5
-            if not found:
-                break
-            self.beta, self.value, self.gradient, self.information = trial, value, gradient, information
-            self.iterations += 1
-            if promise <= GAIN or np.abs(self.beta).max() > FAR:
-                break
-
-    def refuse_monotone(self, terms: tuple[str, ...], raw: Floats) -> None:
+    def refuse_monotone(self, top: Summit, terms: tuple[str, ...]) -> None:
         """Refuse a likelihood that rises for ever, and name the terms along which it does."""
-        s = self.sets
-        curvature, directions = np.linalg.eigh(self.information)
-        away = np.abs(self.beta).max() > FAR
-        if curvature[0] > FLAT * s.n_events and not away:
+        s, X = self.sets, self.standard.X
+        curvature, directions = np.linalg.eigh(top.information)
+        if curvature[0] > FLAT * s.n_events and np.abs(top.theta).max() <= FAR:
             return
-        single = [
-            (term, sign)
-            for k, term in enumerate(terms)
-            for sign in (1.0, -1.0)
-            if _k.leads(_frame.readonly(sign * raw[:, k]), s.event, s.group, s.first_row)
-        ]
+
+        def leads(score: Floats) -> bool:
+            return bool(_k.leads(_frame.readonly(score), s.event, s.group, s.first_row))
+
+        single = [f"{term!r} ({end})" for k, term in enumerate(terms) for sign, end in SIGNS if leads(sign * X[:, k])]
         if single:
-            named = ", ".join(f"{term!r} ({'highest' if sign > 0 else 'lowest'})" for term, sign in single)
             msg = (
-                f"whoever left had the extreme value of all at risk of {named}, each time: the likelihood rises for ever and the"
-                " coefficient is infinite. Pass penalty=1.0, which keeps it finite; or leave the term out, or merge categories"
-                " in one of which nobody, or everybody, left"
+                f"whoever left had the extreme value of all at risk of {', '.join(single)}, each time: the likelihood rises for"
+                " ever and the coefficient is infinite. Pass penalty=1.0, which keeps it finite; or leave the term out, or merge"
+                " categories in one of which nobody, or everybody, left"
             )
             raise FitError(msg)
-        for direction in (self.beta, directions[:, 0], -directions[:, 0]):
-            if _k.leads(_frame.readonly(self.X @ direction), s.event, s.group, s.first_row):
+        for direction in (top.theta, directions[:, 0], -directions[:, 0]):
+            if leads(X @ direction):
                 share = np.abs(direction) / np.abs(direction).max()
                 named = ", ".join(repr(term) for term, part in zip(terms, share, strict=True) if part > 0.05)
                 msg = (
@@ -555,108 +409,66 @@ class _Climb:
                 )
                 raise FitError(msg)
 
-    def model(
-        self,
-        *,
-        columns: dict[str, str],
-        covariates: _covariates.Covariates,
-        dropped: tuple[str, ...],
-        errors: str,
-        clusters: npt.NDArray[np.int32] | None,
-        strata: tuple[str, ...],
-        converged: bool,
-        n_events: float,
-    ) -> CoxModel:
-        s, p, groups = self.sets, self.beta.size, self.sets.time.size
-        hazard, tied = np.zeros(groups), np.zeros(groups)
-        mean = np.zeros((groups, p))
-        tables = [np.zeros((groups, p)), np.zeros((groups, p))] if errors != "model" else []
-        value = self.sweep(self.beta, np.empty(p), NO_TABLE, hazard, tied, mean, *tables)
-        inverse = np.linalg.inv(self.information)
-        covariance = inverse
-        if errors != "model":
-            residuals = np.empty(self.X.shape)
-            _k.score_residuals(
-                self.X, s.event, s.group, s.first_row, s.time, s.entry, _frame.readonly(self.beta), hazard, tied, mean, *tables,
-                residuals,
-            )  # fmt: skip
-            covariance = inverse @ _squares(residuals, s.weight, clusters) @ inverse
-        share, share_se = concordance(s, self.X @ self.beta)
-        # per time ascending in every stratum, where something happened
-        order = np.lexsort((s.time, s.stratum))
-        order = order[s.happened[order] > 0.0]
-        starts = np.searchsorted(s.stratum[order], np.arange(len(strata) + 1)).astype(np.int64)
-        total = np.cumsum(hazard[order])
-        before = np.append(0.0, total)[starts[:-1]]
-        cumulative = np.concatenate(
-            [np.cumsum(hazard[order][a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)] or [before]
-        )
-        longest = np.zeros(len(strata))
-        np.maximum.at(longest, s.stratum, s.time)
-        return CoxModel(
-            columns=columns,
-            features=covariates.features,
-            terms=covariates.terms,
-            categories=dict(covariates.categories),
-            dropped=dropped,
-            coefficients=self.beta / self.scales,
-            covariance=covariance / np.outer(self.scales, self.scales),
-            errors=errors,
-            means=self.means,
-            ties="efron" if self.efron else "breslow",
-            penalty=self.strength,
-            log_likelihood=value,
-            null_log_likelihood=self.null,
-            n=float(s.weight.sum()),
-            n_events=n_events,
-            converged=converged,
-            iterations=self.iterations,
-            strata=strata,
-            baseline_start=starts,
-            baseline_time=s.time[order],
-            baseline_hazard=cumulative,
-            observed_until=longest,
-            concordance=share,
-            concordance_se=share_se,
-            proportionality=self._proportionality(covariates.terms, mean, inverse, n_events),
-        )
+    def around(self, top: Summit, *, clusters: npt.NDArray[np.int32] | None, sandwich: bool) -> _Around:
+        """Find what the estimate implies: hazards per time, means over risk sets, the covariance."""
+        s, X, shape = self.sets, self.standard.X, (self.sets.time.size, top.theta.size)
+        hazard, tied, mean = np.zeros(shape[0]), np.zeros(shape[0]), np.zeros(shape)
+        drift, tied_drift = (np.zeros(shape), np.zeros(shape)) if sandwich else (NO_TABLE, NO_TABLE)
+        self.sweep(top.theta, np.empty(shape[1]), NO_TABLE, hazard, tied, mean, drift, tied_drift)
+        inverse = np.asarray(np.linalg.inv(top.information), np.float64)
+        if not sandwich:
+            return _Around(hazard, mean, inverse, inverse)
+        residuals = np.empty(X.shape)
+        _k.score_residuals(
+            X, s.event, s.group, s.first_row, s.time, s.entry, _frame.readonly(top.theta), hazard, tied, mean, drift, tied_drift,
+            residuals,
+        )  # fmt: skip
+        return _Around(hazard, mean, inverse, inverse @ _squares(residuals, s.weight, clusters) @ inverse)
 
-    def _proportionality(
-        self, terms: tuple[str, ...], mean: Floats, inverse: Floats, n_events: float
-    ) -> dict[str, tuple[float, float, float]]:
-        """Grambsch and Therneau's test of each term and of all."""
+    def proportionality(self, terms: tuple[str, ...], known: _Around) -> dict[str, tuple[float, float, float]]:
+        """Test by Grambsch and Therneau's statistic whether the effect of each term, and of all, stays the same over time."""
         from scipy.special import chdtrc
 
         s = self.sets
         g = 1.0 - s.kaplan_meier()
-        g = g - float(s.happened @ g) / n_events
+        g -= float(s.happened @ g) / s.n_events
         spread = float(s.happened @ g**2)
-        if spread <= 1e-12 * n_events:
+        if spread <= 1e-12 * s.n_events:
             # all events at one time: effects cannot be seen to change
             return {**dict.fromkeys(terms, (0.0, 1.0, 1.0)), "all": (0.0, float(len(terms)), 1.0)}
         rows = s.event
-        seen = (s.weight[rows] * g[s.group_of_row()[rows]]) @ self.X[rows]
-        drift = seen - (s.happened * g) @ mean
-        effect = inverse @ drift
-        single = n_events * effect**2 / (np.diag(inverse) * spread)
-        every = n_events * float(drift @ effect) / spread
+        seen = (s.weight[rows] * g[s.group_of_row()[rows]]) @ self.standard.X[rows]
+        drift = seen - (s.happened * g) @ known.mean
+        effect = known.inverse @ drift
+        single = s.n_events * effect**2 / (np.diag(known.inverse) * spread)
+        every = s.n_events * float(drift @ effect) / spread
         found = {term: (float(x), 1.0, float(chdtrc(1, x))) for term, x in zip(terms, single, strict=True)}
         return {**found, "all": (every, float(len(terms)), float(chdtrc(len(terms), every)))}
 
 
-def _solve(information: Floats, gradient: Floats) -> Floats:
-    """Newton's step; where the likelihood is flat, a step along what is not."""
-    try:
-        factor = np.linalg.cholesky(information)
-        return np.linalg.solve(factor.T, np.linalg.solve(factor, gradient))
-    except np.linalg.LinAlgError:
-        return np.linalg.pinv(information, rcond=1e-12, hermitian=True) @ gradient
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Around:
+    """What the estimate implies, in standardised terms."""
+
+    hazard: Floats  # jump of the baseline at each group's time
+    mean: Floats  # of the terms over the risk set of each group, averaged over its events
+    inverse: Floats  # of the information
+    covariance: Floats
+
+
+def _baseline(sets: RiskSets, hazard: Floats, n_strata: int) -> tuple[Longs, Floats, Floats]:
+    """Cumulative hazard of each stratum at the times of its events, ascending; and where each stratum begins."""
+    order = np.lexsort((sets.time, sets.stratum))
+    order = order[sets.happened[order] > 0.0]
+    starts = np.searchsorted(sets.stratum[order], np.arange(n_strata + 1)).astype(np.int64)
+    sums = [np.cumsum(hazard[order[a:b]]) for a, b in itertools.pairwise(starts)]
+    return starts, sets.time[order], np.concatenate(sums)
 
 
 def _squares(residuals: Floats, weight: Floats, clusters: npt.NDArray[np.int32] | None) -> Floats:
     """Sum of the outer products of score residuals, each row or each cluster by itself."""
-    if clusters is None:
-        return (residuals * weight[:, None]).T @ residuals
     weighted = residuals * weight[:, None]
+    if clusters is None:
+        return np.asarray(weighted.T @ residuals)
     sums = np.column_stack([np.bincount(clusters, column) for column in weighted.T])
-    return sums.T @ sums
+    return np.asarray(sums.T @ sums)
