@@ -1,5 +1,6 @@
 """The edge where DataFrames are met: columns in as checked arrays, arrays out as frames of the kind that came."""
 
+from crmkit._frame._arms import Arms, arms
 from crmkit._frame._groups import Groups, groups
 from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
 from crmkit._frame._numbers import flags, numbers, readonly
@@ -9,6 +10,7 @@ from crmkit._frame._text import Text, text
 from crmkit._frame._time import Clock, Times, times
 
 __all__ = [
+    "Arms",
     "Categories",
     "Clock",
     "Frame",
@@ -19,6 +21,7 @@ __all__ = [
     "Moments",
     "Text",
     "Times",
+    "arms",
     "as_pandas",
     "encode",
     "first_place",

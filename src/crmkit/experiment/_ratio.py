@@ -10,7 +10,7 @@ import numpy as np
 
 from crmkit import _frame, _options
 from crmkit.errors import DataError
-from crmkit.experiment._trial import Trial, planned_shares, read_arms
+from crmkit.experiment._trial import Trial, planned_shares
 from crmkit.results import Frozen
 
 __all__ = ["SampleRatio", "ratio_of", "sample_ratio"]
@@ -112,8 +112,8 @@ def sample_ratio(
     """
     alarm = _options.number("alarm", alarm, low=0.0, high=1.0)
     if not isinstance(data, Mapping):
-        codes, arms = read_arms(_frame.read(data), arm)
-        return _checked(arms, np.bincount(codes), expected, alarm)
+        arms = _frame.arms(data, arm)
+        return _checked(arms.labels, np.bincount(arms.codes), expected, alarm)
     if len(data) < 2:
         msg = f"{len(data)} arms: an experiment compares two or more"
         raise DataError(msg)

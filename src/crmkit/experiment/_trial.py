@@ -12,12 +12,10 @@ import numpy.typing as npt
 from crmkit import _frame
 from crmkit.errors import DataError, OptionError
 
-__all__ = ["Trial", "names_of", "planned_shares", "read_arms", "read_trial"]
+__all__ = ["Trial", "names_of", "planned_shares", "read_trial"]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
-
-CONTROLS = ("control", "holdout")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -60,26 +58,13 @@ def read_trial(
 ) -> Trial:
     """Read the arms and what else divides the rows."""
     frame = _frame.read(data)
-    codes, labels = read_arms(frame, arm)
+    arms = _frame.arms(frame, arm)
     segments = None if by is None else _frame.groups(frame, by)
     clusters = None
     if cluster is not None:
         clusters = _frame.ids(frame, cluster, keyword="cluster").codes.astype(np.int64)
-        _refuse_mixed(clusters, codes, cluster, arm)
-    return Trial(frame, arm, labels, codes, _control(labels, control), segments, clusters)
-
-
-def read_arms(frame: _frame.Frame, arm: str) -> tuple[Codes, _frame.Labels]:
-    """Encode the arms, of which there must be two or more."""
-    found = _frame.ids(frame, arm, keyword="arm")
-    codes, labels = found.labels.used(found.codes)
-    if len(labels) < 2:
-        msg = f"column {arm!r} has {len(labels)} arm{'' if len(labels) == 1 else 's'}; an experiment compares two or more"
-        raise DataError(msg)
-    if len(labels) * 2 > max(len(frame), 20):
-        msg = f"column {arm!r} has {len(labels):,} arms on {len(frame):,} rows: that is no arm but an id or a number"
-        raise DataError(msg)
-    return codes.astype(np.int64), labels
+        _refuse_mixed(clusters, arms.codes, cluster, arm)
+    return Trial(frame, arm, arms.labels, arms.codes, arms.control(control), segments, clusters)
 
 
 def names_of(columns: str | Sequence[str], keyword: str) -> list[str]:
@@ -123,23 +108,6 @@ def _shares(values: Any) -> Floats:
         msg = f"expected={values!r}: shares are positive numbers, such as 0.5 and 0.5, or 9 and 1"
         raise OptionError(msg)
     return shares
-
-
-def _control(labels: _frame.Labels, control: Any) -> int:
-    """Return the code of the arm that the others are compared with."""
-    arms = list(labels.as_index())
-    if control is not None:
-        code = next((code for code, label in enumerate(arms) if label == control and isinstance(label, type(control))), None)
-        code = code if code is not None else next((code for code, label in enumerate(arms) if label == control), None)
-        if code is None:
-            msg = f"control={control!r} is not one of the arms {[str(label) for label in arms]}"
-            raise OptionError(msg)
-        return code
-    for code, label in enumerate(arms):
-        if (isinstance(label, str) and label.strip().lower() in CONTROLS) or (not isinstance(label, str) and label == 0):
-            return code
-    msg = f"which of the arms {[str(label) for label in arms]} are the others compared with? Name it with control="
-    raise OptionError(msg)
 
 
 def _refuse_mixed(clusters: Codes, codes: npt.NDArray[Any], cluster: str, arm: str) -> None:
