@@ -1,14 +1,18 @@
 """What each customer is likely to buy next."""
 
 from crmkit.recommend._evaluate import Evaluation, evaluate
+from crmkit.recommend._explain import explain
 from crmkit.recommend._interactions import Interactions, interactions
+from crmkit.recommend._similar import similar_items
 from crmkit.recommend._split import Split, split_by_time, split_customers, split_last
 from crmkit.recommend._top_items import top_items
+from crmkit.recommend.als import Als, fit_als
 from crmkit.recommend.ease import Ease, fit_ease
 from crmkit.recommend.item_knn import ItemKnn, fit_item_knn
 from crmkit.recommend.popularity import Frequency, Popularity, fit_frequency, fit_popularity
 
 __all__ = [
+    "Als",
     "Ease",
     "Evaluation",
     "Frequency",
@@ -17,11 +21,14 @@ __all__ = [
     "Popularity",
     "Split",
     "evaluate",
+    "explain",
+    "fit_als",
     "fit_ease",
     "fit_frequency",
     "fit_item_knn",
     "fit_popularity",
     "interactions",
+    "similar_items",
     "split_by_time",
     "split_customers",
     "split_last",
