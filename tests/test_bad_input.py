@@ -62,6 +62,10 @@ def monthly() -> pd.DataFrame:
     return frame.assign(timestamp=frame["timestamp"].dt.floor("60D"))
 
 
+def repeating() -> Any:
+    return crm.recommend.fit_frequency(crm.recommend.interactions(orders()))
+
+
 def itemsets() -> pd.DataFrame:
     return crm.basket.frequent_itemsets(monthly(), min_support=0.02)
 
@@ -468,6 +472,29 @@ CASES: dict[str, Case] = {
             crm.metrics.mpc,
         )
     },
+    "targeting.profit_curve": Case(
+        lambda f: crm.targeting.profit_curve(column(f, "y"), column(f, "p"), value=column(f, "value")),
+        lambda: scored().assign(value=np.arange(80) % 7 * 50.0),
+        numbers=("y", "p", "value"),
+        negative=("value",),
+        optional=("q",),
+        per_row=False,
+    ),
+    "targeting.choose": Case(
+        lambda f: (
+            crm.targeting.choose(column(f, "p"), value=column(f, "value"), cost=column(f, "cost"), budget=20.0).expected_profit
+        ),
+        lambda: scored().assign(value=np.arange(80) % 7 * 50.0, cost=np.arange(80) % 5 + 1.0),
+        numbers=("p", "value", "cost"),
+        negative=("value",),
+        optional=("y", "q"),
+        keyed=True,
+        per_row=False,
+    ),
+    "targeting.backtest": Case(
+        lambda f: crm.targeting.backtest(f, lambda past: past.customers, cutoffs=["2023-08-01", "2023-10-01"]),
+        **LOG,
+    ),
     "metrics.difference": Case(
         lambda f: crm.metrics.difference(column(f, "y"), column(f, "p"), column(f, "q")),
         scored,
@@ -527,6 +554,22 @@ CASES: dict[str, Case] = {
         numbers=("amount",),
         per_row=False,
     ),
+    **{
+        f"recommend.{name}": Case(
+            call,
+            orders,
+            ids=("customer_id", "item_id"),
+            times=("timestamp",),
+            numbers=("amount",),
+            per_row=False,
+        )
+        for name, call in (
+            ("split_by_time", lambda f: crm.recommend.split_by_time(f, when="2023-09-01")),
+            ("split_last", crm.recommend.split_last),
+            ("split_customers", crm.recommend.split_customers),
+            ("evaluate", lambda f: crm.recommend.evaluate(repeating(), f, replicates=100)),
+        )
+    },
     "dedupe.deduplicate": Case(
         lambda f: crm.dedupe.deduplicate(f, fields={"given_name": "name", "surname": "name", "born": "date"}),
         people,
@@ -563,11 +606,15 @@ NO_FRAME = {
     "cohort.triangle",
     "dedupe.jaro_winkler",
     "dedupe.levenshtein",
+    "recommend.explain",
+    "recommend.fit_als",
     "recommend.fit_ease",
     "recommend.fit_frequency",
     "recommend.fit_item_knn",
     "recommend.fit_popularity",
+    "recommend.similar_items",
     "recommend.top_items",
+    "targeting.retention_value",
     "warmup",
     "report",
 }
