@@ -174,7 +174,7 @@ def equity(
     totals *= share
     warn_of([note, spend_note])
     if groups is None:
-        return total(float(worth.sum()), totals[:, 0], ranks, n=x.size)
+        return total(math.fsum(worth), totals[:, 0], ranks, n=x.size)
     value = np.bincount(groups.codes, weights=worth, minlength=n_groups)
     low, high = ranks.bounds(totals)
     return groups.table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -178,10 +179,10 @@ def prediction_interval(
     value = None
     if worth is not None:
         columns |= {"value": worth, "value_low": found.value_low, "value_high": found.value_high}
-        value = total(float(worth.sum()), found.values, ranks, n=n)
+        value = total(math.fsum(worth), found.values, ranks, n=n)
     return PredictionInterval(
         customers=_frame.rows_like(frame, columns, used=used),
-        purchases=total(float(expected.sum()), found.totals, ranks, n=n),
+        purchases=total(math.fsum(expected), found.totals, ranks, n=n),
         value=value,
         level=ranks.level,
         horizon=ahead,
