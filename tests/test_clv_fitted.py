@@ -17,7 +17,7 @@ from crmkit.results import Model
 from naive import clv as naive
 
 
-def customers(n=90, seed=5):
+def customers(n=150, seed=5):
     rng = np.random.default_rng(seed)
     rows = naive.simulate_bg_nbd(rng, 0.9, 6.0, 0.9, 2.5, rng.integers(20, 60, n).astype(float))
     table = pd.DataFrame(rows, columns=["frequency", "recency", "T"])

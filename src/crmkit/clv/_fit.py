@@ -16,21 +16,88 @@ from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import COLUMNS, Histories, read_histories, read_unit, read_weight
 from crmkit.errors import DataError, FitError
 
-__all__ = [
-    "FAR",
-    "diagnosed",
-    "fit_purchases",
-    "gamma_moments",
-    "penalised",
-    "refuse_unidentified",
-    "share_gone",
-    "warn_of_purchases",
-]
+__all__ = ["FAR", "Table", "finished", "fit_purchases", "gamma_moments", "log_likelihood_of", "search", "share_gone"]
 
 Floats = npt.NDArray[np.float64]
 Kind = TypeVar("Kind", bound=PurchaseModel)
 # (parameters, counts, which, t_x, T, weight, rows' gradients or none) -> log-likelihood, gradient, Hessian in log parameters
 Likelihood = Callable[..., tuple[float, Floats, Floats]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A customer table, read and checked: as it was, and as distinct rows, with time in units of `scale`."""
+
+    frame: Any
+    given: tuple[Floats, Floats, Floats]
+    rows: Histories
+    n: float
+    scale: float
+    unit: str | None
+
+    @classmethod
+    def read(
+        cls,
+        kind: type[PurchaseModel],
+        summary: Any,
+        *,
+        weight: str | None,
+        unit: Any,
+        check: Callable[[Floats, Floats, Floats], None] | None = None,
+    ) -> Table:
+        """Read a table, or say why nothing can be fitted to it."""
+        frame = _frame.read(summary)
+        x, t_x, T = read_histories(frame)
+        if check is not None:
+            check(x, t_x, T)
+        found_unit = read_unit(frame, unit)
+        rows = Histories.collapse(x, t_x, T, read_weight(frame, weight))
+        if x.size == 0:
+            msg = "the table has no rows: nothing to fit"
+            raise DataError(msg)
+        if rows.counts[-1] == 0.0:
+            msg = (
+                f"{kind.TITLE} is not identified: none of the {x.size:,} rows has a repeat purchase, so neither purchase rates"
+                " nor dropout can be told; observe longer, or pool with an earlier cohort"
+            )
+            raise FitError(msg)
+        n = float(rows.weight.sum())
+        # time is measured in mean T while searching, so that the unit changes rates and nothing else
+        scale = float(rows.weight @ rows.T) / n if kind.SCALED else 1.0
+        scaled = dataclasses.replace(rows, t_x=rows.t_x / scale, T=rows.T / scale)
+        return cls(frame, (x, t_x, T), scaled, n, scale, found_unit)
+
+    def place(self, row: int) -> str:
+        """Say where the user finds a distinct row: its first position."""
+        x, t_x, T = self.given
+        bought = self.rows.counts[self.rows.which[row]]
+        same = (x == bought) & (t_x / self.scale == self.rows.t_x[row]) & (T / self.scale == self.rows.T[row])
+        return f"the customer in row {int(same.argmax())} ({bought:,.0f} repeat purchases)"
+
+
+def search(likelihood: Likelihood, table: Table, starts: list[Floats], *, strength: float, robust: bool) -> Solution:
+    """Maximise a log-likelihood in the logs of its parameters, less `strength` times their squares."""
+    rows = table.rows
+
+    def derivatives(theta: Floats, weight: Floats, scores: Floats) -> tuple[float, Floats, Floats]:
+        if np.abs(theta).max() > 100.0:  # beyond the range of the exponential's cubes
+            return nowhere(theta.size)
+        value, gradient, hessian = likelihood(*np.exp(theta), rows.counts, rows.which, rows.t_x, rows.T, weight, scores)
+        return (
+            value - strength * float(theta @ theta),
+            gradient - 2.0 * strength * theta,
+            hessian - 2.0 * strength * np.eye(theta.size),
+        )
+
+    return solve(derivatives, starts, rows.weight, robust=robust)
+
+
+def log_likelihood_of(table: Table, found: Solution, *, strength: float) -> float:
+    """Return the log-likelihood in the table's own unit of time, without the penalty."""
+    theta, rows = found.optimum.theta, table.rows
+    # the density of x events in other units of time
+    events = float(rows.weight @ rows.counts[rows.which])
+    return found.optimum.value + strength * float(theta @ theta) - events * math.log(table.scale)
 
 
 def fit_purchases(
@@ -48,83 +115,29 @@ def fit_purchases(
 ) -> Kind:
     """Fit `kind` to a customer table; `named` says in words which ridges and boundaries a flat optimum lies on."""
     strength = _options.number("penalty", penalty, low=0.0)
-    frame = _frame.read(summary)
-    x, t_x, T = read_histories(frame)
-    if check is not None:
-        check(x, t_x, T)
-    found_unit = read_unit(frame, unit)
-    rows = Histories.collapse(x, t_x, T, read_weight(frame, weight))
-    refuse_unidentified(kind, x.size, rows)
-    n = float(rows.weight.sum())
-    # time is measured in mean T while searching, so that the unit changes rates and nothing else
-    scale = float(rows.weight @ rows.T) / n if kind.SCALED else 1.0
-    scaled = dataclasses.replace(rows, t_x=rows.t_x / scale, T=rows.T / scale)
+    table = Table.read(kind, summary, weight=weight, unit=unit, check=check)
+    found = search(likelihood, table, starts(table.rows, table.n), strength=strength, robust=robust)
+    return finished(kind, table, found, named, log_likelihood=log_likelihood_of(table, found, strength=strength))
 
-    def derivatives(theta: Floats, weights: Floats, scores: Floats) -> tuple[float, Floats, Floats]:
-        if np.abs(theta).max() > 100.0:  # beyond the range of the exponential's cubes
-            return nowhere(theta.size)
-        found = likelihood(*np.exp(theta), scaled.counts, scaled.which, scaled.t_x, scaled.T, weights, scores)
-        return penalised(found, theta, strength)
 
-    found = solve(derivatives, starts(scaled, n), rows.weight, robust=robust)
-    theta = found.optimum.theta
-    x_total = float(rows.weight @ rows.counts[rows.which])
+def finished(kind: type[Kind], table: Table, found: Solution, named: Callable[[Floats], list[str]], **more: Any) -> Kind:
+    """Build the model that was found, and warn of what its user should know; `more` are fields of its own."""
+    loose = found.looseness(kind.PARAMETERS)
     model = kind(
-        **estimates(kind, found, scale=scale),
-        # the density of x events in other units of time
-        log_likelihood=found.optimum.value + strength * float(theta @ theta) - x_total * math.log(scale),
-        unit=found_unit,
+        **estimates(kind, found, scale=table.scale),
+        unit=table.unit,
         columns=COLUMNS,
-        diagnosis=diagnosed(found, kind.PARAMETERS, named),
+        diagnosis="; ".join(named(found.optimum.theta) or [loose]) if loose else "well identified",
+        **more,
     )
-    warn_of_purchases(model, found, rows, (x, t_x, T))
-    return model
-
-
-def refuse_unidentified(kind: type[PurchaseModel], size: int, rows: Histories) -> None:
-    """Refuse a table without rows, and one without a single repeat purchase."""
-    if size == 0:
-        msg = "the table has no rows: nothing to fit"
-        raise DataError(msg)
-    if rows.counts[-1] == 0.0:
-        msg = (
-            f"{kind.TITLE} is not identified: none of the {size:,} rows has a repeat purchase, so neither purchase rates nor"
-            " dropout can be told; observe longer, or pool with an earlier cohort"
-        )
-        raise FitError(msg)
-
-
-def penalised(found: tuple[float, Floats, Floats], theta: Floats, strength: float) -> tuple[float, Floats, Floats]:
-    """Take the penalty, ``strength`` times the squares of `theta`, off a log-likelihood and its derivatives."""
-    value, gradient, hessian = found
-    return (
-        value - strength * float(theta @ theta),
-        gradient - 2.0 * strength * theta,
-        hessian - 2.0 * strength * np.eye(theta.size),
-    )
-
-
-def diagnosed(found: Solution, names: tuple[str, ...], named: Callable[[Floats], list[str]]) -> str:
-    """Say in words which parameters the likelihood leaves open."""
-    loose = found.looseness(names)
-    return "; ".join(named(found.optimum.theta) or [loose]) if loose else "well identified"
-
-
-def warn_of_purchases(model: PurchaseModel, found: Solution, rows: Histories, table: tuple[Floats, Floats, Floats]) -> None:
-    """Warn as every fit does; the one customer is named by the first position of that history in the user's table."""
-
-    def place(row: int) -> str:
-        bought = rows.counts[rows.which[row]]
-        same = (table[0] == bought) & (table[1] == rows.t_x[row]) & (table[2] == rows.T[row])
-        return f"the customer in row {int(same.argmax())} ({bought:,.0f} repeat purchases)"
-
     warn_of(
         model,
         found,
         cure="try penalty=0.1, and look for outlying rows",
         holds="Predictions near the data hold; the single parameters mean nothing. penalty=0.1 gives a finite answer",
-        place=place,
+        place=table.place,
     )
+    return model
 
 
 def gamma_moments(rows: Histories, n: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crmkit._kernels import bg_nbd as _k
 from crmkit._kernels.futures import AT_A_PURCHASE
 from crmkit.clv._fit import FAR, fit_purchases, gamma_moments, share_gone
-from crmkit.clv._purchase import PoissonModel
+from crmkit.clv._purchase import Past, PoissonModel
 from crmkit.clv._rows import Histories
 
 __all__ = ["Geometric", "fit_geometric"]
@@ -36,17 +36,17 @@ class Geometric(PoissonModel):
         _k.p_alive(self.r, self.alpha, self.a, self.b, self.EARLY, 1.0, x, t_x, T, out)
         return out
 
-    def _stays(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.if_alive(1, self.r, self.alpha, self.a, self.b, self.EARLY, t, x, T, out)
+    def _stays(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.if_alive(1, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
-    def _purchases(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.if_alive(0, self.r, self.alpha, self.a, self.b, self.EARLY, t, x, T, out)
+    def _purchases(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.if_alive(0, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
-    def _discounted(self, rate: float, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.discounted(rate, self.r, self.alpha, self.a, self.b, self.EARLY, t, x, T, out)
+    def _discounted(self, rate: float, t: Floats, past: Past, out: Floats) -> None:
+        _k.discounted(rate, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
-    def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.count_probabilities(self.r, self.alpha, self.a, self.b, self.EARLY, t, x, T, out)
+    def _count_probabilities(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.count_probabilities(self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
     def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
         rows = (self.r + x, self.alpha + T, self.a, self.b + x + self.EARLY, 1.0, T - t_x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,20 @@ from crmkit.clv._fitted import FittedModel
 from crmkit.clv._rows import as_float_arrays, check_histories
 from crmkit.errors import FitError, OptionError
 
-__all__ = ["PoissonModel", "PurchaseModel"]
+__all__ = ["Past", "PoissonModel", "PurchaseModel"]
 
 Floats = npt.NDArray[np.float64]
-Kernel = Callable[[Floats, Floats, Floats, Floats], None]
+
+
+class Past(NamedTuple):
+    """Checked histories, as flat arrays of one length."""
+
+    x: Floats
+    t_x: Floats
+    T: Floats
+
+
+Kernel = Callable[[Floats, Past, Floats], None]
 
 _CHUNK = 4096  # distinct rows in one piece of work
 
@@ -39,6 +49,9 @@ class PurchaseModel(FittedModel):
         "purchase_distribution",
         "discounted_purchases",
     )
+
+    # whether the future of a customer alive at T depends on when the last purchase was
+    WAITS: ClassVar[bool] = False
 
     unit: str | None
 
@@ -120,8 +133,8 @@ class PurchaseModel(FittedModel):
             raise OptionError(msg)
         single, shape, (ahead, *history) = self._read(t, x, t_x, T, endless=discount > 0.0)
 
-        def kernel(ahead: Floats, x: Floats, T: Floats, out: Floats) -> None:
-            self._discounted(discount, ahead, x, T, out)
+        def kernel(ahead: Floats, past: Past, out: Floats) -> None:
+            self._discounted(discount, ahead, past, out)
 
         out = self._alive(*history) * self._on_distinct(kernel, ahead, history, n_threads)
         return self._shaped(out, single, shape)
@@ -154,16 +167,16 @@ class PurchaseModel(FittedModel):
     def _alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         raise NotImplementedError
 
-    def _stays(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+    def _stays(self, t: Floats, past: Past, out: Floats) -> None:
         raise NotImplementedError
 
-    def _purchases(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+    def _purchases(self, t: Floats, past: Past, out: Floats) -> None:
         raise NotImplementedError
 
-    def _discounted(self, rate: float, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+    def _discounted(self, rate: float, t: Floats, past: Past, out: Floats) -> None:
         raise NotImplementedError
 
-    def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
+    def _count_probabilities(self, t: Floats, past: Past, out: Floats) -> None:
         raise NotImplementedError
 
     def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
@@ -193,26 +206,27 @@ class PurchaseModel(FittedModel):
     def _on_distinct(
         self, kernel: Kernel, t: Floats, history: list[Floats], n_threads: int | None, *, columns: int | None = None
     ) -> Floats:
-        """Answer each distinct (t, x, T) once: the answers cost what the distinct rows cost."""
-        x, _, T = history
+        """Answer each distinct row once: the answers cost what the distinct rows cost."""
+        x, t_x, T = history
         tail = () if columns is None else (columns,)
         if x.size == 1:
             out = np.empty((1, *tail))
-            kernel(t, x, T, out)
+            kernel(t, Past(x, t_x, T), out)
             return out
-        first, which = np.empty(x.size, np.int64), np.empty(x.size, np.int64)
-        u, v, w = (readonly(values.view(np.int64)) for values in (t, x, T))
-        first = first[: _k.distinct(u, v, w, first, which)]
+        first, which = _distinct(t, x, T)
+        if self.WAITS:
+            first, which = _distinct(which, t_x, which)
         # kernels prepare each count of purchases once
         order = np.argsort(x[first], kind="stable")
         first = first[order]
-        t, x, T = (readonly(values[first]) for values in (t, x, T))
+        t, x, t_x, T = (readonly(values[first]) for values in (t, x, t_x, T))
         out = np.empty((first.size, *tail))
-        _threads.run(
-            lambda piece: kernel(t[slice(*piece)], x[slice(*piece)], T[slice(*piece)], out[slice(*piece)]),
-            _threads.chunks(first.size, _CHUNK),
-            n_threads=n_threads,
-        )
+
+        def work(piece: tuple[int, int]) -> None:
+            part = slice(*piece)
+            kernel(t[part], Past(x[part], t_x[part], T[part]), out[part])
+
+        _threads.run(work, _threads.chunks(first.size, _CHUNK), n_threads=n_threads)
         place = np.empty(order.size, np.int64)
         place[order] = np.arange(order.size)
         return out[place[which]] if order.size < which.size else out[place]
@@ -222,6 +236,13 @@ class PurchaseModel(FittedModel):
             msg = f"the answer is beyond the numbers of the machine at these parameters ({self.diagnosis})"
             raise FitError(msg)
         return float(out[0]) if single else out.reshape(shape)
+
+
+def _distinct(*columns: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where each distinct row of three columns appears first, and which of them each row is."""
+    first, which = np.empty(columns[0].size, np.int64), np.empty(columns[0].size, np.int64)
+    u, v, w = (readonly(values.view(np.int64)) for values in columns)
+    return first[: _k.distinct(u, v, w, first, which)], which
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -257,9 +278,7 @@ class PoissonModel(PurchaseModel):
         if (level >= 1.0).any():
             msg = "a quantile is a probability from 0 to below 1"
             raise OptionError(msg)
-        with np.errstate(over="ignore"):
-            out = (self.alpha + T) * np.expm1(-np.log1p(-level) / (self.r + x))
-        return self._shaped(out, single, shape)
+        return self._shaped(self._wait(level, Past(x, t_x, T)), single, shape)
 
     def p_again(self, x: Any = None, t_x: Any = None, T: Any = None) -> Any:
         """Give the probability that the customer buys at least once more, however much later.
@@ -275,10 +294,15 @@ class PoissonModel(PurchaseModel):
             Between 0 and 1: still there at T, and not leaving before the next purchase.
         """
         single, shape, (_, *history) = self._read(0.0, x, t_x, T)
-        return self._shaped(self._alive(*history) * self._again(history[0], history[2]), single, shape)
+        return self._shaped(self._alive(*history) * self._again(Past(*history)), single, shape)
 
-    # unless a model says otherwise, customers leave at a purchase, never before it
+    # unless a model says otherwise, every event is a purchase, and customers leave at one, never before it
 
-    def _again(self, x: Floats, T: Floats) -> Floats:  # noqa: ARG002
+    def _wait(self, level: Floats, past: Past) -> Floats:
+        with np.errstate(over="ignore"):
+            waited: Floats = (self.alpha + past.T) * np.expm1(-np.log1p(-level) / (self.r + past.x))
+        return waited
+
+    def _again(self, past: Past) -> Floats:
         """P(the next purchase is made before leaving), of a customer alive at T."""
-        return np.ones(x.size)
+        return np.ones(past.x.size)

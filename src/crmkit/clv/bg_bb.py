@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crmkit._kernels import bg_bb as _k
 from crmkit._kernels.futures import AT_OPPORTUNITIES
 from crmkit.clv._fit import FAR, fit_purchases
-from crmkit.clv._purchase import PurchaseModel
+from crmkit.clv._purchase import Past, PurchaseModel
 from crmkit.clv._rows import Histories, refuse
 from crmkit.errors import OptionError
 
@@ -89,17 +89,17 @@ class BgBb(PurchaseModel):
         _k.p_alive(self.alpha, self.beta, self.gamma, self.delta, x, t_x, T, out)
         return out
 
-    def _stays(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:  # noqa: ARG002
-        _k.stays(self.gamma, self.delta, t, T, out)
+    def _stays(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.stays(self.gamma, self.delta, t, past.T, out)
 
-    def _purchases(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.discounted(0.0, self.alpha, self.beta, self.gamma, self.delta, t, x, T, out)
+    def _purchases(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.discounted(0.0, self.alpha, self.beta, self.gamma, self.delta, t, past.x, past.T, out)
 
-    def _discounted(self, rate: float, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.discounted(rate, self.alpha, self.beta, self.gamma, self.delta, t, x, T, out)
+    def _discounted(self, rate: float, t: Floats, past: Past, out: Floats) -> None:
+        _k.discounted(rate, self.alpha, self.beta, self.gamma, self.delta, t, past.x, past.T, out)
 
-    def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.count_probabilities(self.alpha, self.beta, self.gamma, self.delta, t, x, T, out)
+    def _count_probabilities(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.count_probabilities(self.alpha, self.beta, self.gamma, self.delta, t, past.x, past.T, out)
 
     def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
         rows = (self.alpha + x, self.beta + T - x, self.gamma, self.delta + T, 1.0, T - t_x)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crmkit._kernels import pareto_nbd as _k
 from crmkit._kernels.futures import IN_TIME
 from crmkit.clv._fit import FAR, fit_purchases, gamma_moments
-from crmkit.clv._purchase import PoissonModel
+from crmkit.clv._purchase import Past, PoissonModel
 from crmkit.clv._rows import Histories
 
 __all__ = ["ParetoNbd", "fit_pareto_nbd"]
@@ -78,21 +78,21 @@ class ParetoNbd(PoissonModel):
         _k.p_alive(self.r, self.alpha, self.s, self.beta, x, t_x, T, out)
         return out
 
-    def _stays(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:  # noqa: ARG002
-        _k.stays(self.s, self.beta, t, T, out)
+    def _stays(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.stays(self.s, self.beta, t, past.T, out)
 
-    def _purchases(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.expected_purchases(self.r, self.alpha, self.s, self.beta, t, x, T, out)
+    def _purchases(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.expected_purchases(self.r, self.alpha, self.s, self.beta, t, past.x, past.T, out)
 
-    def _discounted(self, rate: float, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.discounted(rate, self.r, self.alpha, self.s, self.beta, t, x, T, out)
+    def _discounted(self, rate: float, t: Floats, past: Past, out: Floats) -> None:
+        _k.discounted(rate, self.r, self.alpha, self.s, self.beta, t, past.x, past.T, out)
 
-    def _count_probabilities(self, t: Floats, x: Floats, T: Floats, out: Floats) -> None:
-        _k.count_probabilities(self.r, self.alpha, self.s, self.beta, t, x, T, out)
+    def _count_probabilities(self, t: Floats, past: Past, out: Floats) -> None:
+        _k.count_probabilities(self.r, self.alpha, self.s, self.beta, t, past.x, past.T, out)
 
-    def _again(self, x: Floats, T: Floats) -> Floats:
-        out = np.empty(x.size)
-        _k.again(self.r, self.alpha, self.s, self.beta, x, T, out)
+    def _again(self, past: Past) -> Floats:
+        out = np.empty(past.x.size)
+        _k.again(self.r, self.alpha, self.s, self.beta, past.x, past.T, out)
         return out
 
     def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
