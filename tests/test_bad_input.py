@@ -612,6 +612,7 @@ NO_FRAME = {
     "recommend.fit_frequency",
     "recommend.fit_item_knn",
     "recommend.fit_popularity",
+    "recommend.fit_user_knn",
     "recommend.similar_items",
     "recommend.top_items",
     "targeting.retention_value",
