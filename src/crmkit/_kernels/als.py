@@ -250,7 +250,7 @@ def solve(
             pushed[f] = scale * x[f]
         lost += _gather(other, index[from_:to], value[from_:to], np.float32(removed), x, rows, weight, fall)
         _add_rows(gram, d, x, pushed)
-        lost += _inner(pushed, x)
+        lost += np.float64(_inner(pushed, x))
         if n_blocks > 1:
             for p in range(n):
                 moved[p] = np.float32(0.0)

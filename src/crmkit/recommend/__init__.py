@@ -10,6 +10,7 @@ from crmkit.recommend.als import Als, fit_als
 from crmkit.recommend.ease import Ease, fit_ease
 from crmkit.recommend.item_knn import ItemKnn, fit_item_knn
 from crmkit.recommend.popularity import Frequency, Popularity, fit_frequency, fit_popularity
+from crmkit.recommend.user_knn import UserKnn, fit_user_knn
 
 __all__ = [
     "Als",
@@ -20,6 +21,7 @@ __all__ = [
     "ItemKnn",
     "Popularity",
     "Split",
+    "UserKnn",
     "evaluate",
     "explain",
     "fit_als",
@@ -27,6 +29,7 @@ __all__ = [
     "fit_frequency",
     "fit_item_knn",
     "fit_popularity",
+    "fit_user_knn",
     "interactions",
     "similar_items",
     "split_by_time",

@@ -40,4 +40,5 @@ def picked(rows: Rows, which: npt.NDArray[np.int32]) -> Rows:
     size = np.diff(rows.start)[which]
     start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     place = np.arange(start[-1]) + np.repeat(rows.start[which] - start[:-1], size)
-    return Rows(start, rows.index[place], rows.value[place])
+    # tables of what is left out have no values
+    return Rows(start, rows.index[place], rows.value[place] if rows.value.size else rows.value)

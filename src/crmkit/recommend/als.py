@@ -24,7 +24,7 @@ WIDEST = 128  # factors changed at once, unless said otherwise
 BLOCK = 64  # factors changed at once where there are more
 SPREAD = 0.1  # standard deviation of the products at the start
 MOST_FACTORS = 4096
-SETTLED = 1e-3  # share of the loss that the last sweep may still have saved
+SETTLED = 1e-2  # share of the loss that the last sweep may still have saved
 FOLD_STEPS, FOLD_TOLERANCE = 200, 1e-10  # of squared gradients: solved to single precision
 
 Table = npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ def fit_als(
     factors: int = 64,
     sweeps: int = 15,
     unobserved_weight: float = 1.0,
-    penalty: float = 0.003,
+    penalty: float = 0.004,
     penalty_exponent: float = 1.0,
     weighting: str = "added",
     block: int | None = None,
@@ -53,13 +53,13 @@ def fit_als(
     interactions : Interactions
         What `recommend.interactions` returned; made with ``weight="once"``, every pair counts the same.
     factors : int, default 64
-        Number of tastes. The defaults of the other options suit 32 to 128 of them alike.
+        Number of tastes.
     sweeps : int, default 15
         How often all customers and then all items are fitted anew.
     unobserved_weight : float, default 1.0
         Weight of a pair that did not occur, :math:`w_0` below, above 0. Less of it suits catalogues of which everybody sees
         little.
-    penalty : float, default 0.003
+    penalty : float, default 0.004
         Penalty on squared factors, above 0, in units of the weights of a customer's or an item's pairs.
     penalty_exponent : float, default 1.0
         How far the penalty grows with these weights, from 0 (the same for all) to 1 (in proportion). Whatever it is, the mean
@@ -88,7 +88,7 @@ def fit_als(
     Warns
     -----
     ConvergenceWarning
-        The last sweep still lowered the loss by more than a thousandth; the model says ``converged=False``.
+        The last sweep still lowered the loss by more than a hundredth; the model says ``converged=False``.
 
     Notes
     -----
@@ -108,6 +108,10 @@ def fit_als(
     "replaced", where all weights equal :math:`w_0`, the regressions of a side share one matrix, and are solved together.
     ``model.loss`` has the loss after every sweep.
 
+    The default weight and penalty are those that found most of what customers of Online Retail II bought later or was held out
+    (recall@20), among those that do so within 0.01 for 32, 64 and 128 factors alike, there and on simulated purchases. Less
+    penalty can find more with many factors, where there are data to choose it on.
+
     The score of an item is :math:`x_u^\top y_i`: about 0 for what a customer would not buy, about 1 for what they would; it is
     no probability, and can be negative. All items are ranked. Customers in a `history` are fitted to it with the items as they
     are, just as those of the fit are at its end: the same purchases give the same scores.
@@ -126,7 +130,7 @@ def fit_als(
     >>> from crmkit import recommend
     >>> baskets = pd.DataFrame({"basket": [1, 1, 2, 2, 3, 3], "item": ["milk", "eggs", "milk", "eggs", "milk", "tea"]})
     >>> seen = recommend.interactions(baskets, customer="basket", item="item", time=None, amount=None)
-    >>> model = recommend.fit_als(seen, factors=2, unobserved_weight=0.1)
+    >>> model = recommend.fit_als(seen, factors=2, sweeps=30, unobserved_weight=0.1)
     >>> recommend.top_items(model, [3])[["customer_id", "item_id", "rank", "source"]]
        customer_id item_id  rank source
     0            3    eggs     1    als
@@ -208,7 +212,7 @@ class Als(Fitted):
     loss : tuple of float
         What is minimised, after each sweep.
     converged : bool
-        Whether the last sweep lowered the loss by less than a thousandth.
+        Whether the last sweep lowered the loss by less than a hundredth.
     customer_table, item_table : ndarray of float32
         Factors by customer and by item, filled up with zeros.
     by_factor : ndarray of float32
