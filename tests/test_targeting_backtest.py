@@ -2,6 +2,7 @@
 
 import functools
 
+import numba
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -98,8 +99,8 @@ def test_the_interval_of_a_difference_covers():
     """200 shops of customers alike: two policies that pick by chance differ by chance only."""
     rng = np.random.default_rng(0)
     held = []
-    for _ in range(200):
-        n = 600
+    n, shops = (600, 200) if not numba.config.DISABLE_JIT else (200, 40)
+    for _ in range(shops):
         frame = pd.DataFrame(
             {
                 "customer_id": np.tile(np.arange(n), 2),
@@ -108,10 +109,10 @@ def test_the_interval_of_a_difference_covers():
             }
         )
         frame = pd.concat([frame, frame[:1].assign(timestamp=pd.Timestamp("2024-03-10"))])
-        picks = {"a": functools.partial(some, 100, rng), "b": functools.partial(some, 150, rng)}
+        picks = {"a": functools.partial(some, n // 6, rng), "b": functools.partial(some, n // 4, rng)}
         gap = targeting.backtest(frame, picks, cutoffs=["2024-02-01"], horizon="30D", audit=False).differences.iloc[0]
         held.append(gap["ci_low"] <= 0 <= gap["ci_high"])
-    assert 0.9 <= np.mean(held) <= 0.99
+    assert 0.9 <= np.mean(held) <= (0.99 if shops > 100 else 1.0)
 
 
 def test_every_form_of_an_answer():

@@ -1,6 +1,14 @@
 """Simulated data with known truth: the same seed gives the same bits."""
 
+from crmkit.datasets.subscriptions import Subscriptions, make_subscriptions
 from crmkit.datasets.survey import Survey, make_survey
 from crmkit.datasets.transactions import Transactions, make_transactions
 
-__all__ = ["Survey", "Transactions", "make_survey", "make_transactions"]
+__all__ = [
+    "Subscriptions",
+    "Survey",
+    "Transactions",
+    "make_subscriptions",
+    "make_survey",
+    "make_transactions",
+]
