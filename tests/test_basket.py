@@ -21,6 +21,7 @@ from naive import basket as naive
 
 BASKETS = {"customer": "basket", "item": "item", "time": None, "amount": None}
 MEASURES = ("support", "confidence", "lift", "leverage", "conviction", "zhang", "p_value")
+MORE = ("antecedent_support", "consequent_support", "jaccard", "certainty", "kulczynski", "imbalance")
 interpreted = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 unhurried = settings(deadline=None, max_examples=60)
@@ -79,13 +80,13 @@ def test_itemsets_are_those_of_the_definition(baskets, min_support, max_len):
 def test_rules_are_those_of_the_definition(baskets, min_support, min_confidence, max_consequent):
     baskets = [frozenset(sorted(items)[:5]) for items in baskets]
     sets = mined(lines(baskets), min_support)
-    got = basket.rules(sets, min_confidence=min_confidence, max_consequent=max_consequent)
+    got = basket.rules(sets, min_confidence=min_confidence, max_consequent=max_consequent, measures=MORE)
     expected = naive.rules(baskets, naive.frequent_itemsets(baskets, min_support), min_confidence, max_consequent)
     assert set(zip(got["antecedent"], got["consequent"], strict=True)) == set(expected)
     assert len(got) == len(expected)
     for row in got.itertuples(index=False):
         truth = expected[row.antecedent, row.consequent]
-        for name in MEASURES:
+        for name in (*MEASURES, *MORE):
             assert getattr(row, name) == pytest.approx(float(truth[name]), rel=1e-9, abs=1e-12), name
         assert 0 < row.ci_low <= row.lift * (1 + 1e-12)
         assert row.lift <= row.ci_high * (1 + 1e-12)
@@ -158,6 +159,22 @@ def test_fishers_tail_is_that_of_scipy():
     )
     got = _h.upper_tails(both, x, y, n)
     assert got == pytest.approx(hypergeom.sf(both - 1, n, x, y), rel=1e-6, abs=1e-12)
+
+
+def test_the_chi_squared_tail_is_that_of_the_table():
+    from scipy.stats import chi2_contingency
+
+    sets = mined(simulated(), 0.05)
+    n = round(sets["count"].iloc[0] / sets["support"].iloc[0])
+    rules = basket.rules(sets, min_confidence=0.0, test="chi2", measures=["antecedent_support", "consequent_support"])
+    for row in rules.iloc[::7].itertuples():
+        both, x, y = (round(share * n) for share in (row.support, row.antecedent_support, row.consequent_support))
+        two_sided = chi2_contingency([[both, x - both], [y - both, n - x - y + both]], correction=False).pvalue
+        assert row.p_value == pytest.approx(two_sided / 2 if row.lift >= 1 else 1 - two_sided / 2, rel=1e-9)
+    exact = basket.rules(sets, min_confidence=0.0)
+    assert np.abs(exact["p_value"] - rules["p_value"]).max() < 0.1
+    everywhere = basket.rules(mined(lines([{"a", "b"}, {"b"}]), 0.1), min_confidence=0.0, test="chi2")
+    assert everywhere["p_value"].tolist() == [1.0, 1.0]
 
 
 def test_an_order_is_a_basket_and_an_item_counts_once_in_it():
@@ -313,6 +330,8 @@ def test_options_outside_what_is_accepted_are_named(options, message):
         ({"min_confidence": 0.5, "max_consequent": 0}, "max_consequent=0"),
         ({"min_confidence": 0.5, "adjust": "tukey"}, "adjust='tukey'"),
         ({"min_confidence": 0.5, "level": 95}, "level=95"),
+        ({"min_confidence": 0.5, "test": "t"}, "test='t'"),
+        ({"min_confidence": 0.5, "measures": ["lift"]}, "measures='lift'"),
         ({"min_confidence": 0.5, "max_rows": 0}, "max_rows=0"),
     ],
 )

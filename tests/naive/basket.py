@@ -45,6 +45,12 @@ def rules(baskets, sets, min_confidence, max_consequent=None):
                     "conviction": 1 if py == 1 else math.inf if p == px else (1 - py) / (1 - p / px),
                     "zhang": (p - px * py) / spread if spread else 0,
                     "p_value": fisher(both, x, y, n),
+                    "antecedent_support": px,
+                    "consequent_support": py,
+                    "jaccard": p / (px + py - p),
+                    "certainty": (p / px - py) / (1 - py) if py < 1 else 0,
+                    "kulczynski": (p / px + p / py) / 2,
+                    "imbalance": abs(px - py) / (px + py - p),
                 }
     return found
 

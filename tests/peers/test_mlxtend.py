@@ -13,7 +13,12 @@ from crmkit import basket
 # its own calls of pandas and numpy are dated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::RuntimeWarning")
 
-SAME_NAMES = ("support", "confidence", "lift", "leverage", "conviction")
+SAME_NAMES = ("support", "confidence", "lift", "leverage", "conviction", "jaccard", "certainty", "kulczynski")
+OTHER_NAMES = {
+    "zhang": "zhangs_metric",
+    "antecedent_support": "antecedent support",
+    "consequent_support": "consequent support",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +35,8 @@ def test_groceries_have_the_same_itemsets_and_rules_on_every_shared_measure(groc
     support = {tuple(sorted(items)): support for items, support in zip(theirs["itemsets"], theirs["support"], strict=True)}
     np.testing.assert_allclose(ours["support"], [support[items] for items in ours["items"]], rtol=1e-12)
 
-    rules = basket.rules(ours, min_confidence=0.5)
+    more = ["jaccard", "certainty", "kulczynski", "antecedent_support", "consequent_support"]
+    rules = basket.rules(ours, min_confidence=0.5, measures=more)
     others = association_rules(theirs, metric="confidence", min_threshold=0.5)
     assert len(rules) == len(others) == n_rules
     for side in ("antecedent", "consequent"):
@@ -39,4 +45,5 @@ def test_groceries_have_the_same_itemsets_and_rules_on_every_shared_measure(groc
     assert len(both) == n_rules
     for name in SAME_NAMES:
         np.testing.assert_allclose(both[name], both[f"{name}_theirs"], rtol=1e-9, err_msg=name)
-    np.testing.assert_allclose(both["zhang"], both["zhangs_metric"], rtol=1e-9)
+    for name, theirs in OTHER_NAMES.items():
+        np.testing.assert_allclose(both[name], both[theirs], rtol=1e-9, err_msg=name)

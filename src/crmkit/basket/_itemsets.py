@@ -103,7 +103,7 @@ def frequent_itemsets(
     most = _options.whole("max_rows", max_rows, low=1)
     log = _events.as_log(log, **(columns if isinstance(log, _events.EventLog) else {"item": "item_id", **columns}))
     log.require("item")
-    sets, n_baskets = _mined(log, share, longest, most, n_threads)
+    sets, n_baskets = mined(log, share, longest, most, n_threads)
 
     word, slot = looked_up(sets)
     closed, maximal = _table.largest(sets.start, sets.item, sets.count, word, slot)
@@ -121,7 +121,7 @@ def frequent_itemsets(
     )
 
 
-def _mined(log: _events.EventLog, share: float, longest: int, most: int, n_threads: int | None) -> tuple[Sets, int]:
+def mined(log: _events.EventLog, share: float, longest: int, most: int, n_threads: int | None) -> tuple[Sets, int]:
     """Return the frequent sets, in no order that matters, and the number of baskets."""
     bought = np.flatnonzero(log.lines.order >= 0)
     if bought.size == 0:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crmkit import _frame, _options, intervals
 from crmkit._kernels import hypergeometric as _h
@@ -17,6 +19,7 @@ from crmkit.results import critical_value
 __all__ = ["rules"]
 
 MOST_CUTS = 1_000_000_000
+MORE = ("antecedent_support", "consequent_support", "jaccard", "certainty", "kulczynski", "imbalance")
 COLUMNS = ("support", "confidence", "lift", "leverage", "conviction", "zhang", "p_value", "ci_low", "ci_high")
 
 
@@ -26,7 +29,9 @@ def rules(
     *,
     min_confidence: float,
     max_consequent: int | None = None,
+    test: str = "fisher",
     adjust: str = "none",
+    measures: Sequence[str] = (),
     level: float = 0.95,
     max_rows: int = 1_000_000,
 ) -> Any:
@@ -40,8 +45,12 @@ def rules(
         Smallest share of the baskets with the antecedent that hold the consequent too, from 0 to 1.
     max_consequent : int, optional
         Most items in the consequent; by default any number. Rules with 1 are the easiest to act on.
+    test : {"fisher", "chi2"}, default "fisher"
+        Where p-values come from: Fisher's exact test, or the chi-squared test, which needs large counts.
     adjust : {"none", "holm", "bh"}, default "none"
         How p-values are adjusted for the number of rules returned, as in `intervals.adjust_pvalues`.
+    measures : list of str, optional
+        More columns: some of "antecedent_support", "consequent_support", "jaccard", "certainty", "kulczynski", "imbalance".
     level : float, default 0.95
         Confidence level of the interval for the lift, between 0 and 1.
     max_rows : int, default 1,000,000
@@ -53,7 +62,8 @@ def rules(
         One row per rule, the surest first, then the most frequent, then in the order of the items: antecedent and consequent
         (tuples in pandas, lists elsewhere), support (share of baskets with both), confidence (share of those with the
         antecedent that hold the consequent), lift, leverage (share of baskets), conviction, zhang (from -1 to 1), p_value,
-        ci_low and ci_high (of the lift). Without any rule that is sure enough the frame has no rows.
+        ci_low and ci_high (of the lift), and the `measures` asked for. Without any rule that is sure enough the frame has no
+        rows.
 
     Raises
     ------
@@ -75,12 +85,15 @@ def rules(
     - leverage :math:`P(XY) - P(X) P(Y)`;
     - conviction :math:`(1 - P(Y)) / (1 - c)`: infinite where every basket with X holds Y (and 1 if every basket at all
       does);
-    - Zhang's metric, leverage over :math:`\max\{P(XY) (1 - P(X)),\; P(X) (P(Y) - P(XY))\}`, 0 where both are 0.
+    - Zhang's metric, leverage over :math:`\max\{P(XY) (1 - P(X)),\; P(X) (P(Y) - P(XY))\}`, 0 where both are 0;
+    - jaccard :math:`P(XY) / (P(X) + P(Y) - P(XY))`; certainty :math:`(c - P(Y)) / (1 - P(Y))`, 0 where every basket holds Y;
+    - kulczynski :math:`(P(XY)/P(X) + P(XY)/P(Y)) / 2`, which does not depend on the baskets with neither, to be read beside
+      imbalance :math:`|P(X) - P(Y)| / (P(X) + P(Y) - P(XY))`.
 
     `p_value` is that of Fisher's exact test, one-sided: how likely random baskets, with as many of X and of Y, share as many
-    of both or more. Rules are looked for where they are most striking, so neither it nor the interval is to be taken at face
-    value for the best of thousands: adjust, and check on later baskets. The adjustment knows of the rules returned, not of
-    all that were looked at.
+    of both or more. With "chi2" it is that of the signed root of Pearson's statistic, without a correction. Rules are looked for
+    where they are most striking, so neither it nor the interval is to be taken at face value for the best of thousands: adjust,
+    and check on later baskets. The adjustment knows of the rules returned, not of all that were looked at.
 
     The interval is :math:`\ell \exp(\pm z s)`, with :math:`s^2 = 1/n_{XY} - 1/n_X - 1/n_Y + (2 \ell - 1)/n` from the counts by
     the delta method, all of them random.
@@ -90,6 +103,7 @@ def rules(
     Agrawal, Imielinski and Swami (1993), Mining association rules between sets of items in large databases, SIGMOD.
     Brin, Motwani, Ullman and Tsur (1997), Dynamic itemset counting and implication rules for market basket data, SIGMOD.
     Zhang (2000), Association rules, in Knowledge Discovery and Data Mining, PAKDD.
+    Tan, Kumar and Srivastava (2004), Selecting the right objective measure for association analysis, Information Systems 29(4).
     Webb (2007), Discovering significant patterns, Machine Learning 68(1).
 
     Examples
@@ -107,7 +121,9 @@ def rules(
     sure = _options.number("min_confidence", min_confidence, low=0.0, high=1.0)
     most = _options.whole("max_rows", max_rows, low=1)
     widest = MOST_ITEMS if max_consequent is None else _options.whole("max_consequent", max_consequent, low=1)
+    test = _options.choice("test", test, ("fisher", "chi2"))
     adjust = _options.choice("adjust", adjust, ("none", "holm", "bh"))
+    further = [_options.choice("measures", name, MORE) for name in ([measures] if isinstance(measures, str) else measures)]
     z = critical_value(level)
     frame = _frame.read(itemsets)
     support = _frame.numbers(frame, "support", positive=True)
@@ -124,7 +140,10 @@ def rules(
     conviction = np.full(both.size, np.inf)
     np.divide((n - y) / n, 1.0 - confidence, out=conviction, where=both < x)
     conviction[y == n] = 1.0
-    p_value = _h.upper_tails(_frame.readonly(both), _frame.readonly(x), _frame.readonly(y), n)
+    if test == "fisher":
+        p_value = _h.upper_tails(_frame.readonly(both), _frame.readonly(x), _frame.readonly(y), n)
+    else:
+        p_value = _chi2(both, x, y, n)
     if adjust != "none":
         p_value = intervals.adjust_pvalues(p_value, method=adjust)
     # nothing is left of the variance where every basket holds one of the two; rounding must not make it negative
@@ -134,12 +153,25 @@ def rules(
     place = np.empty(count.size, np.int64)
     place[sets.alphabetical()] = np.arange(count.size)
     order = np.lexsort((place[right], place[left], -both, -confidence))
-    measures = (both / n, confidence, lift, leverage, conviction, zhang, p_value, lift / margin, lift * margin)
+    standard = (both / n, confidence, lift, leverage, conviction, zhang, p_value, lift / margin, lift * margin)
+    either = x + y - both
+    certainty = np.divide(confidence - y / n, 1.0 - y / n, out=np.zeros(both.size), where=y < n)
+    more = (x / n, y / n, both / either, certainty, (confidence + both / y) / 2.0, np.abs(x - y) / either)
+    shown = {**dict(zip(COLUMNS, standard, strict=True)), **{name: more[MORE.index(name)] for name in further}}
     return table_of(
         {"antecedent": (sets, left[order]), "consequent": (sets, right[order])},
-        {name: values[order] for name, values in zip(COLUMNS, measures, strict=True)},
+        {name: values[order] for name, values in shown.items()},
         frame.kind,
     )
+
+
+def _chi2(both: Any, x: Any, y: Any, n: int) -> npt.NDArray[np.float64]:
+    """Return the upper tail of the signed root of Pearson's statistic; 1 where no other overlap was possible."""
+    from scipy.special import ndtr
+
+    product = (x / n) * (y / n) * (n - x) * (n - y)
+    root = np.divide(both - x * (y / n), np.sqrt(product / n), out=np.full(both.size, -np.inf), where=product > 0)
+    return np.asarray(ndtr(-root), np.float64)
 
 
 def _n_baskets(support: Any, count: Any) -> int:
