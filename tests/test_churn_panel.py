@@ -305,7 +305,8 @@ def test_the_id_keeps_its_type_and_a_log_without_amounts_has_none():
     found = churn.panel(orders, amount=None, cutoffs="2024-06-29")
     assert found.index.levels[0].dtype == "category"
     assert not [column for column in found.columns if column.startswith("amount")]
-    assert found.attrs == {"horizon": "90D", "log_end": str(orders["timestamp"].max())}
+    last = str(orders["timestamp"].max())
+    assert found.attrs == {"horizon": "90D", "log_end": last, "eligible": "ever bought before the cutoff"}
 
 
 def test_one_order_is_enough_for_features_and_all_may_have_churned():

@@ -91,15 +91,19 @@ def tree_columns(table: Table) -> Bools:
     return np.array(kept, np.bool_)
 
 
-def fit_boosting(X: Floats, y: Bools, columns: Bools, settings: Any, *, iterations: int, seed: int) -> Boosting:
+def fit_boosting(
+    X: Floats, y: Bools, columns: Bools, settings: Any, *, iterations: int, seed: int, n_threads: int | None
+) -> Boosting:
     """Fit so many trees on all rows."""
     estimator = _estimator({**settings, "max_iter": iterations}, seed)
-    with openmp_threads(X.shape[0]):
+    with openmp_threads(X.shape[0], n_threads):
         estimator.fit(X[:, columns], y)
     return Boosting(estimator, columns)
 
 
-def grow(X: Floats, y: Bools, columns: Bools, now: Floats, settings: Any, *, known: Bools, seed: int) -> Floats:
+def grow(
+    X: Floats, y: Bools, columns: Bools, now: Floats, settings: Any, *, known: Bools, seed: int, n_threads: int | None
+) -> Floats:
     """Add trees until the rows `now`, left out of the fit, gain no more; return their log odds at each look.
 
     More trees go on telling rows apart after their log odds have become too extreme, which calibration puts right: the gain
@@ -109,8 +113,7 @@ def grow(X: Floats, y: Bools, columns: Bools, now: Floats, settings: Any, *, kno
     past, now = X[:, columns], now[:, columns]
     found: list[Floats] = []
     best, since = np.inf, 0
-    # one thread here: several fits run side by side
-    with openmp_threads(1):
+    with openmp_threads(past.shape[0], n_threads):
         for trees in range(STEP, int(settings["max_iter"]) + 1, STEP):
             estimator.set_params(max_iter=trees)
             estimator.fit(past, y)
@@ -128,11 +131,11 @@ def looked_at(known: Bools, log_odds: Floats) -> float:
 
 
 @contextlib.contextmanager
-def openmp_threads(n_rows: int) -> Iterator[None]:
+def openmp_threads(n_rows: int, n_threads: int | None = None) -> Iterator[None]:
     """Let OpenMP use as many threads as the rows are worth, for this call in this thread, and then as many as before."""
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-    wanted = _threads.count() if n_rows >= ROWS_FOR_THREADS else 1
+    wanted = _threads.count(n_threads) if n_rows >= ROWS_FOR_THREADS else 1
     with ThreadpoolController().limit(limits=wanted, user_api="openmp"):
         yield
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _threads
 from crmkit._learn._boosting import LARGE, SMALL, STEP, Boosting, fit_boosting, grow, looked_at
 from crmkit._learn._calibrate import Calibration, choose_calibration
 from crmkit._learn._folds import Fold
@@ -45,11 +44,11 @@ class Choice:
     candidates: Mapping[str, Mapping[str, float]]
 
 
-def fit_kind(kind: str, rows: Matrix, *, iterations: int, seed: int) -> Logistic | Boosting:
+def fit_kind(kind: str, rows: Matrix, *, iterations: int, seed: int, n_threads: int | None) -> Logistic | Boosting:
     """Fit one kind of model on all rows."""
     if kind == "logistic":
         return fit_logistic(rows.X, rows.indicator, rows.y)
-    return fit_boosting(rows.X, rows.y, rows.tree_columns, SETTINGS[kind], iterations=iterations, seed=seed)
+    return fit_boosting(rows.X, rows.y, rows.tree_columns, SETTINGS[kind], iterations=iterations, seed=seed, n_threads=n_threads)
 
 
 def choose(
@@ -115,24 +114,21 @@ def _left_out(
     X, y = rows.X, rows.y
     found: dict[str, tuple[list[Floats], int]] = {}
     if "logistic" in kinds:
-        # in this thread: linear algebra libraries start threads of their own
         fitted = [fit_logistic(X[past], rows.indicator, y[past]).log_odds(X[now]) for past, now in folds]
         found["logistic"] = (fitted, 0)
     boostings = [kind for kind in kinds if kind in SETTINGS]
     known = [y[now] for _, now in folds]
-    pieces = [(kind, k) for kind in reversed(boostings) for k in range(len(folds))]
 
-    def work(piece: tuple[str, int]) -> Floats:
-        kind, (past, now) = piece[0], folds[piece[1]]
+    def looks_at(kind: str, past: npt.NDArray[np.int64], now: npt.NDArray[np.int64]) -> Floats:
         if kind == "boosting":
             trees = int(SMALL["max_iter"])
-            fitted = fit_boosting(X[past], y[past], rows.tree_columns, SMALL, iterations=trees, seed=seed)
-            return fitted.log_odds(X[now])[None, :]
-        return grow(X[past], y[past], rows.tree_columns, X[now], SETTINGS[kind], known=y[now], seed=seed)
+            small = fit_boosting(X[past], y[past], rows.tree_columns, SMALL, iterations=trees, seed=seed, n_threads=n_threads)
+            return small.log_odds(X[now])[None, :]
+        return grow(X[past], y[past], rows.tree_columns, X[now], SETTINGS[kind], known=y[now], seed=seed, n_threads=n_threads)
 
-    grown = dict(zip(pieces, _threads.run(work, pieces, n_threads=n_threads), strict=True))
     for kind in boostings:
-        looks = [grown[kind, k] for k in range(len(folds))]
+        # one after the other: scikit-learn swaps the warning filters of the process while it fits, which threads would garble
+        looks = [looks_at(kind, past, now) for past, now in folds]
         loss = [_loss_after(looks, known, i) for i in range(max(look.shape[0] for look in looks))]
         best = int(np.argmin(loss))
         trees = int(SMALL["max_iter"]) if kind == "boosting" else (best + 1) * STEP

@@ -67,7 +67,7 @@ def fit(
     rng : int, Generator or None, default 0
         Deals rows into folds, where there are no cutoffs, and draws them, where there are more than 100,000.
     n_threads : int, optional
-        Fits side by side while choosing. Default: the cores this process may use. It changes no result.
+        Threads of a boosting on 100,000 rows or more. Default: the cores this process may use. It changes no result.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def fit(
         validation = "not validated"
     else:
         validation = "later cutoffs from earlier ones" if several else "stratified folds"
-    fitted = _learn.fit_kind(chosen.kind, rows.matrix, iterations=chosen.iterations, seed=seed)
+    fitted = _learn.fit_kind(chosen.kind, rows.matrix, iterations=chosen.iterations, seed=seed, n_threads=n_threads)
     if isinstance(fitted, Logistic) and not fitted.converged:
         warnings.warn(
             "the fit stopped before the slope of the likelihood was zero; the model says converged=False. Look for features"
