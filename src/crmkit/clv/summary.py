@@ -85,7 +85,7 @@ def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None
     _options.choice("grain", grain, ("D",))
     log = _events.as_log(log, **columns)
     log.require("time")
-    last_day = _day(log, end, "end")
+    last_day = day_of(log, end, "end")
     statistics = _statistics(log, last_day)
     bought = np.flatnonzero(statistics["T"] >= 0)
     if bought.size == 0:
@@ -176,7 +176,7 @@ def split(
     _options.choice("grain", grain, ("D",))
     log = _events.as_log(log, **columns)
     log.require("time")
-    cut, last_day = _day(log, calibration_end, "calibration_end"), _day(log, end, "end")
+    cut, last_day = day_of(log, calibration_end, "calibration_end"), day_of(log, end, "end")
     if last_day <= cut:
         msg = f"calibration_end={calibration_end!r} leaves no day for the holdout, which ends with {_date(log, last_day)}"
         raise OptionError(msg)
@@ -253,7 +253,7 @@ def compress(summary: Any, /, *, weight: str | None = None) -> Any:
     return _frame.table(columns, kind=frame.kind)
 
 
-def _day(log: EventLog, moment: Any, keyword: str) -> int:
+def day_of(log: EventLog, moment: Any, keyword: str) -> int:
     """Return the number of a calendar day of the log's wall clock; by default that of the last event."""
     ticks = int(log.lines.time.max()) if moment is None else log.clock.moment(moment, keyword=keyword)
     return ticks // log.clock.ticks_per_day

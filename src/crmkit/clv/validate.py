@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame
+from crmkit import _frame, _options
+from crmkit.clv._draws import Ranks, total
+from crmkit.clv._holdout import RIVALS, Holdout, log_scores
+from crmkit.clv._intervals import drawn_futures
 from crmkit.clv._purchase import PurchaseModel
-from crmkit.clv._rows import check_histories, read_histories, read_unit
-from crmkit.errors import DataError, OptionError
+from crmkit.errors import OptionError
 from crmkit.results import Estimate, confidence_level
 
 __all__ = ["Evaluation", "compare", "evaluate"]
 
 Floats = npt.NDArray[np.float64]
 
-_CELLS = 4_000_000  # probabilities held at once
 _MOST = 7  # purchases from which on customers are one group
-_RIVALS = ("all at the mean rate", "each at the own rate", "as much as last period")
+_BINS = 10  # of the probability integral transform
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -39,14 +40,33 @@ class Evaluation:
         Root of the mean squared difference.
     bias : Estimate
         Mean of expected minus actual purchases: above 0 the model expects too much.
+    skill : Estimate
+        Share of the mean squared difference of the best forecast without a model that the model saves: 1 is all, 0 or less is a
+        model that is not worth it.
+    rival : str
+        The forecast without a model that `skill` is measured against (see `compare`).
     expected, actual : float
         Purchases of all customers together.
     n : int
         Customers.
     horizon : float
         Length of the holdout in the model's unit.
+    interval : Estimate or None
+        Prediction interval of the purchases of all customers together, at the level of `coverage_level`; None with ``draws=0``.
+    coverage : Estimate or None
+        Share of customers whose purchases lay within their own prediction interval; counts being whole numbers, a right model
+        covers more than `coverage_level`.
+    coverage_level : float
+        Level of the prediction intervals.
+    pit_p_value : float
+        Kolmogorov-Smirnov test of the randomised probability integral transform: small where the forecast distributions are not
+        those of what happened. With many customers every model shows.
+    pit : DataFrame
+        The transform by tenths: ``low``, ``high``, ``n`` and ``share``. A right model has a tenth in each; more at both ends are
+        distributions too narrow, more in the middle too wide.
     by_frequency : DataFrame
-        Mean expected and actual purchases of customers with the same `frequency` in the calibration; 7 stands for 7 and more.
+        Mean expected and actual purchases of customers with the same `frequency` in the calibration, and the coverage of their
+        intervals; 7 stands for 7 and more.
     by_decile : DataFrame
         The same for ten groups of customers, from those expected to buy least to those expected to buy most.
     """
@@ -55,39 +75,70 @@ class Evaluation:
     mae: Estimate
     rmse: Estimate
     bias: Estimate
+    skill: Estimate
+    rival: str
     expected: float
     actual: float
     n: int
     horizon: float
+    interval: Estimate | None
+    coverage: Estimate | None
+    coverage_level: float
+    pit_p_value: float
+    pit: Any
     by_frequency: Any
     by_decile: Any
 
     def __repr__(self) -> str:
         lines = [f"{self.n:,} customers over {self.horizon:g}: {self.expected:,.1f} purchases expected, {self.actual:,.0f} made"]
-        lines += [f"  {name:<9}  {getattr(self, name)}" for name in ("log_score", "mae", "rmse", "bias")]
-        return "\n".join(lines)
+        lines += [f"  {name:<9}  {getattr(self, name)}" for name in ("log_score", "mae", "rmse", "bias", "skill")]
+        if self.interval is not None:
+            ends = f"{self.interval.ci_low:,.6g} to {self.interval.ci_high:,.6g}"
+            lines.append(f"  {self.coverage_level:.0%} prediction interval of the total: {ends}")
+            lines.append(f"  {self.coverage_level:.0%} prediction intervals of customers held in {self.coverage:.1%}")
+        if self.skill.ci_low > 0.0:
+            verdict = "better than"
+        else:
+            verdict = "not worth it, next to" if self.skill.value <= 0.0 else "not surely better than"
+        return "\n".join([*lines, f"  {verdict} {self.rival!r}, which needs no model"])
 
 
-def evaluate(model: Any, known: Any, /, *, level: float = 0.95, n_threads: int | None = None) -> Evaluation:
+def evaluate(
+    model: Any,
+    known: Any,
+    /,
+    *,
+    level: float = 0.95,
+    coverage_level: float = 0.80,
+    draws: int = 1000,
+    rng: Any = 0,
+    n_threads: int | None = None,
+) -> Evaluation:
     r"""Tell how well a model fitted on the calibration period foresaw the holdout.
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, ParetoNbd or BgBb
+    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
         A purchase model, fitted on the calibration columns of `known`.
     known : DataFrame
         One row per customer as ``clv.split(...).known`` gives them: `frequency`, `recency` and `T`, and `holdout_frequency` and
-        `holdout_T`, the same for all.
+        `holdout_T`, the same for all; `previous_frequency`, where it is there, is the base of a forecast without a model.
     level : float, default 0.95
-        Confidence level of the intervals, between 0 and 1.
+        Confidence level of the intervals of scores and errors, between 0 and 1.
+    coverage_level : float, default 0.80
+        Level of the prediction intervals that are checked, between 0 and 1.
+    draws : int, default 1000
+        Draws behind the prediction intervals; 0 leaves them out.
+    rng : int, Generator or None, default 0
+        Seed; None for fresh entropy.
     n_threads : int, optional
         Threads; the answer does not depend on it.
 
     Returns
     -------
     Evaluation
-        Log score, mean absolute error, root mean squared error and bias with their intervals over customers; expected and actual
-        purchases by frequency and by decile.
+        Log score, mean absolute error, root mean squared error, bias and skill with their intervals over customers; the actual
+        coverage of prediction intervals; expected and actual purchases by frequency and by decile.
 
     Raises
     ------
@@ -96,13 +147,20 @@ def evaluate(model: Any, known: Any, /, *, level: float = 0.95, n_threads: int |
     DataError
         A row is no purchase history, is in another unit than the model, or holdouts differ in length.
     OptionError
-        `model` is no purchase model, or `level` is not between 0 and 1.
+        `model` is no purchase model, or an option is not usable.
 
     Notes
     -----
-    Intervals are normal, from the spread over customers; that of the root mean squared error by the delta method. A probability
-    too small for the machine counts as :math:`e^{-745}`. The error of one customer is mostly chance: compare models with
-    `compare`, on the same customers, not with zero.
+    Intervals are normal, from the spread over customers; that of the root mean squared error by the delta method, that of the
+    coverage by Wilson's. A probability too small for the machine counts as :math:`e^{-745}`. The error of one customer is mostly
+    chance: compare models with `compare`, on the same customers, not with zero.
+
+    The randomised transform of a customer who bought y times is :math:`F(y - 1) + U (F(y) - F(y - 1))` with U uniform: uniform
+    itself if F is the distribution that y came from. It takes the parameters as known.
+
+    References
+    ----------
+    Czado, Gneiting & Held (2009), Predictive model assessment for count data, Biometrics 65(4), 1254-1261.
 
     Examples
     --------
@@ -122,18 +180,30 @@ def evaluate(model: Any, known: Any, /, *, level: float = 0.95, n_threads: int |
     (8, 7.0)
     """
     confidence_level(level)
-    data = _Holdout.read(known, [model])
-    expected, log_scores = data.foresee(model, n_threads)
+    number = _options.whole("draws", draws, low=0)
+    ranks = Ranks.of(number, coverage_level) if number else None
+    random = _options.generator(rng)
+    data = Holdout.read(known, [model])
+    expected = np.asarray(model.expected_purchases(data.horizon, data.x, data.t_x, data.T, n_threads=n_threads))
+    fewer, exactly = data.chances(model)
     gap = expected - data.actual
     squared = _mean(gap**2, level)
     rmse = math.sqrt(squared.value)
+    rival, best = min(((name, forecast) for name, (forecast, _) in data.naive().items()), key=lambda pair: _error(pair[1], data))
     groups = np.minimum(data.x, _MOST).astype(np.int64)
     order = np.argsort(expected, kind="stable")
     deciles = np.empty(gap.size, np.int64)
-    for number, rows in enumerate(np.array_split(order, min(10, gap.size)), start=1):
-        deciles[rows] = number
+    for tenth, rows in enumerate(np.array_split(order, min(10, gap.size)), start=1):
+        deciles[rows] = tenth
+    interval, coverage, inside = None, None, None
+    if ranks is not None:
+        found = drawn_futures(model, None, (data.x, data.t_x, data.T), data.horizon, ranks, random, n_threads)
+        inside = ((found.low <= data.actual) & (data.actual <= found.high)).astype(np.float64)
+        interval = total(math.fsum(expected), found.totals, ranks, n=gap.size)
+        coverage = _share(inside, level)
+    pit = fewer + random.random(gap.size) * exactly
     return Evaluation(
-        log_score=_mean(log_scores, level),
+        log_score=_mean(log_scores(exactly), level),
         mae=_mean(np.abs(gap), level),
         rmse=Estimate.normal(
             rmse,
@@ -144,12 +214,19 @@ def evaluate(model: Any, known: Any, /, *, level: float = 0.95, n_threads: int |
             bounds=(0.0, math.inf),
         ),
         bias=_mean(gap, level),
+        skill=_skill(expected, best, data.actual, level),
+        rival=rival,
         expected=float(expected.sum()),
         actual=float(data.actual.sum()),
         n=gap.size,
         horizon=data.horizon,
-        by_frequency=data.grouped("frequency", groups, expected),
-        by_decile=data.grouped("decile", deciles, expected),
+        interval=interval,
+        coverage=coverage,
+        coverage_level=confidence_level(coverage_level),
+        pit_p_value=_uniformity(pit),
+        pit=_tenths(pit, data.kind),
+        by_frequency=data.grouped("frequency", groups, expected, inside),
+        by_decile=data.grouped("decile", deciles, expected, inside),
     )
 
 
@@ -170,9 +247,12 @@ def compare(models: Any, known: Any, /, *, n_threads: int | None = None) -> Any:
     -------
     DataFrame
         One row per forecast, models first: `model`; `log_score` and `log_score_se` (missing for forecasts of a number alone,
-        which give no probabilities); `mae`, `mae_se`, `rmse`, `bias`, `bias_se` per customer; `expected` and `actual` in total.
-        The forecasts without a model: all customers go on at the mean rate of all; each at the own rate so far; and, where
-        `previous_frequency` is there, each buys as much as in the period of the same length before.
+        which give no probabilities); `mae`, `mae_se`, `rmse`, `bias`, `bias_se` per customer; `expected` and `actual` in total;
+        `skill` and `skill_se`, the share of the mean squared error of the best forecast without a model that is saved: a model
+        whose skill is not above 0 by two standard errors is not worth it.
+        The forecasts without a model: all customers go on at the mean rate of all (its log score is that of a negative binomial
+        with the spread of the past, the same for all); each at the own rate so far; and, where `previous_frequency` is there,
+        each buys as much as in the period of the same length before.
 
     Raises
     ------
@@ -200,17 +280,21 @@ def compare(models: Any, known: Any, /, *, n_threads: int | None = None) -> Any:
     >>> clv.compare(models, known)["model"].tolist()
     ['BG/NBD', 'Pareto/NBD', 'all at the mean rate', 'each at the own rate']
     """
-    named = _named(models)
-    data = _Holdout.read(known, list(named.values()))
-    forecasts: dict[str, tuple[Floats, Floats | None]] = {name: data.foresee(model, n_threads) for name, model in named.items()}
-    forecasts |= {name: (expected, None) for name, expected in data.naive().items()}
-    rows: dict[str, list[float]] = {
-        name: [] for name in ("log_score", "log_score_se", "mae", "mae_se", "rmse", "bias", "bias_se", "expected", "actual")
-    }
-    for expected, log_scores in forecasts.values():
+    named = model_names(models)
+    data = Holdout.read(known, list(named.values()))
+    forecasts: dict[str, tuple[Floats, Floats | None]] = {}
+    for name, model in named.items():
+        expected = model.expected_purchases(data.horizon, data.x, data.t_x, data.T, n_threads=n_threads)
+        forecasts[name] = np.asarray(expected), log_scores(data.chances(model)[1])
+    naive = data.naive()
+    best = min((forecast for forecast, _ in naive.values()), key=lambda forecast: _error(forecast, data))
+    forecasts |= naive
+    rows: dict[str, list[float]] = {name: [] for name in _COLUMNS}
+    for expected, scores in forecasts.values():
         gap = expected - data.actual
-        score = None if log_scores is None else _mean(log_scores, 0.95)
+        score = None if scores is None else _mean(scores, 0.95)
         absolute, bias = _mean(np.abs(gap), 0.95), _mean(gap, 0.95)
+        skill = _skill(expected, best, data.actual, 0.95)
         found = (
             math.nan if score is None else score.value,
             math.nan if score is None else score.se,
@@ -221,6 +305,8 @@ def compare(models: Any, known: Any, /, *, n_threads: int | None = None) -> Any:
             bias.se,
             float(expected.sum()),
             float(data.actual.sum()),
+            skill.value,
+            skill.se,
         )
         for column, value in zip(rows.values(), found, strict=True):
             column.append(value)
@@ -228,102 +314,70 @@ def compare(models: Any, known: Any, /, *, n_threads: int | None = None) -> Any:
     return _frame.table({"model": np.array(list(forecasts), dtype=object), **table}, kind=data.kind)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Holdout:
-    """The calibration histories and the purchases that followed."""
-
-    x: Floats
-    t_x: Floats
-    T: Floats
-    actual: Floats
-    previous: Floats | None
-    horizon: float
-    kind: str
-
-    @classmethod
-    def read(cls, known: Any, models: list[Any]) -> _Holdout:
-        frame = _frame.read(known)
-        x, t_x, T = read_histories(frame)
-        actual = _frame.numbers(frame, "holdout_frequency", nonnegative=True, whole=True)
-        lengths = _frame.numbers(frame, "holdout_T", positive=True)
-        if x.size == 0:
-            msg = "the table has no rows: nothing to evaluate"
-            raise DataError(msg)
-        if lengths.min() != lengths.max():
-            msg = (
-                f"column 'holdout_T' ranges from {lengths.min():g} to {lengths.max():g}; the holdout is one period, the same for"
-                " all customers: clv.split gives it"
-            )
-            raise DataError(msg)
-        unit = read_unit(frame)
-        for model in models:
-            if not isinstance(model, PurchaseModel):
-                msg = f"expected fitted purchase models, such as clv.fit_bg_nbd returns, got {type(model).__name__}"
-                raise OptionError(msg)
-            if None not in (unit, model.unit) and unit != model.unit:
-                msg = (
-                    f"column 'unit' says {unit!r}, the {model.TITLE} model was fitted in {model.unit!r}; split with"
-                    f" unit={model.unit!r}"
-                )
-                raise DataError(msg)
-        previous = None
-        if "previous_frequency" in frame.columns:
-            previous = _frame.numbers(frame, "previous_frequency", nonnegative=True, whole=True)
-        check_histories(x, t_x, T)
-        return cls(x, t_x, T, actual, previous, float(lengths[0]), frame.kind)
-
-    def foresee(self, model: PurchaseModel, n_threads: int | None) -> tuple[Floats, Floats]:
-        """Return expected purchases, and the log of the probability of those made."""
-        expected = model.expected_purchases(self.horizon, self.x, self.t_x, self.T, n_threads=n_threads)
-        log_scores = np.empty(self.actual.size)
-        order = np.argsort(self.actual, kind="stable")
-        at = 0
-        while at < order.size:
-            # few purchases first: the table of probabilities is as wide as the largest number in it
-            rows = order[at : at + max(_CELLS // 16, 1)]
-            rows = rows[: max(int(_CELLS / (self.actual[rows[-1]] + 2.0)), 1)]
-            most = int(self.actual[rows[-1]])
-            chances = model.purchase_distribution(most, self.horizon, self.x[rows], self.t_x[rows], self.T[rows])
-            hit = chances[np.arange(rows.size), self.actual[rows].astype(np.int64)]
-            log_scores[rows] = np.log(np.maximum(hit, 5e-324))
-            at += rows.size
-        return np.asarray(expected), log_scores
-
-    def naive(self) -> dict[str, Floats]:
-        """Return the forecasts that need no model; where a customer has no past, that of all customers."""
-        watched = float(self.T.sum())
-        mean = float(self.x.sum()) / watched * self.horizon if watched > 0.0 else 0.0
-        own = np.divide(self.x * self.horizon, self.T, out=np.full(self.x.size, mean), where=self.T > 0.0)
-        found = {_RIVALS[0]: np.full(self.x.size, mean), _RIVALS[1]: own}
-        if self.previous is not None:
-            found[_RIVALS[2]] = self.previous
-        return found
-
-    def grouped(self, name: str, groups: npt.NDArray[np.int64], expected: Floats) -> Any:
-        """Return mean expected and actual purchases of each group."""
-        numbers, which = np.unique(groups, return_inverse=True)
-        n = np.bincount(which)
-        columns = {
-            name: numbers,
-            "n": n,
-            "expected": np.bincount(which, weights=expected) / n,
-            "actual": np.bincount(which, weights=self.actual) / n,
-        }
-        return _frame.table(columns, kind=self.kind)
+_COLUMNS = (
+    "log_score",
+    "log_score_se",
+    "mae",
+    "mae_se",
+    "rmse",
+    "bias",
+    "bias_se",
+    "expected",
+    "actual",
+    "skill",
+    "skill_se",
+)
 
 
-def _named(models: Any) -> dict[str, Any]:
+def model_names(models: Any) -> dict[str, Any]:
+    """Return one or several models by name: the names given, else what they are called."""
     if isinstance(models, Mapping):
         return {str(name): model for name, model in models.items()}
     listed = [models] if isinstance(models, PurchaseModel) else list(models)
     titles = [str(getattr(model, "TITLE", type(model).__name__)) for model in listed]
     named = dict(zip(titles, listed, strict=True))
-    if len(named) < len(listed) or set(named) & set(_RIVALS):
+    if len(named) < len(listed) or set(named) & set(RIVALS):
         msg = f"the models are named {titles}; pass a mapping that gives each a name of its own"
         raise OptionError(msg)
     return named
 
 
+def _error(forecast: Floats, data: Holdout) -> float:
+    return float(((forecast - data.actual) ** 2).mean())
+
+
+def _skill(expected: Floats, best: Floats, actual: Floats, level: float) -> Estimate:
+    """Return the share of the squared error of the best rival that a forecast saves, over the same customers."""
+    own, other = (expected - actual) ** 2, (best - actual) ** 2
+    scale = float(other.mean())
+    if scale == 0.0:  # the rival knew it all: nothing is left to save
+        return Estimate(0.0 if not own.any() else -math.inf, -math.inf, 0.0, 0.0, own.size, level, "delta")
+    ratio = float(own.mean()) / scale
+    influence = (own - ratio * other) / scale
+    se = float(influence.std(ddof=1)) / math.sqrt(own.size) if own.size > 1 else 0.0
+    return Estimate.normal(1.0 - ratio, se, n=own.size, level=level, method="delta")
+
+
+def _share(inside: Floats, level: float) -> Estimate:
+    from crmkit import intervals
+
+    low, high = intervals.wilson(inside.sum(), inside.size, level=level)
+    share = float(inside.mean())
+    return Estimate(share, float(low), float(high), math.sqrt(share * (1.0 - share) / inside.size), inside.size, level, "wilson")
+
+
 def _mean(values: Floats, level: float) -> Estimate:
     se = float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else 0.0
     return Estimate.normal(float(values.mean()), se, n=values.size, level=level, method="normal")
+
+
+def _uniformity(pit: Floats) -> float:
+    from scipy import stats
+
+    return float(stats.kstest(pit, "uniform").pvalue)
+
+
+def _tenths(pit: Floats, kind: str) -> Any:
+    counts = np.bincount(np.minimum((pit * _BINS).astype(np.int64), _BINS - 1), minlength=_BINS)
+    edges = np.arange(_BINS + 1) / _BINS
+    return _frame.table({"low": edges[:-1], "high": edges[1:], "n": counts, "share": counts / pit.size}, kind=kind)
