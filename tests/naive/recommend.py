@@ -162,3 +162,41 @@ def gini(times):
     """Half the mean absolute difference over the mean, from all pairs."""
     times = np.asarray(times, float)
     return np.abs(np.subtract.outer(times, times)).mean() / (2 * times.mean())
+
+
+def als_loss(weights, x, y, w0, penalties, *, added):
+    """What alternating least squares minimise, over all pairs; penalties of customers and of items."""
+    score = x @ y.T
+    bought = weights > 0
+    unobserved = np.ones_like(weights) if added else ~bought
+    loss = (weights * (1 - score) ** 2)[bought].sum() + w0 * (unobserved * score**2).sum()
+    return loss + penalties[0] @ (x**2).sum(axis=1) + penalties[1] @ (y**2).sum(axis=1)
+
+
+def als_penalties(weights, w0, penalty, exponent):
+    """Penalties of customers and of items: with any exponent, they sum to what they do with 1."""
+    mass = [weights.sum(axis=axis) + w0 * weights.shape[axis] for axis in (1, 0)]
+    scale = penalty * sum(side.sum() for side in mass) / sum((side**exponent).sum() for side in mass)
+    return [scale * side**exponent for side in mass]
+
+
+def ridge(weights, y, w0, penalties, *, added):
+    """Factors of each row of `weights`, given those of the columns."""
+    out = []
+    for row, penalty in zip(weights, penalties, strict=True):
+        total = np.where(row > 0, row + (w0 if added else 0.0), w0)
+        out.append(np.linalg.solve(y.T @ (total[:, None] * y) + penalty * np.eye(y.shape[1]), y.T @ row))
+    return np.array(out)
+
+
+def alike(weights, row, k, asymmetry, locality):
+    """Score of every item for a customer with this `row`, from own purchases and those of the `k` nearest customers."""
+    shares = (weights / weights.max(axis=1, keepdims=True)).astype(np.float32).astype(float)
+    own = (row / row.max()).astype(np.float32).astype(float) if row.any() else row.astype(float)
+    near = []
+    for customer, other in enumerate(weights):
+        shared = np.count_nonzero((row > 0) & (other > 0))
+        if shared and ((row > 0) != (other > 0)).any():
+            sizes = np.count_nonzero(row) ** asymmetry * np.count_nonzero(other) ** (1.0 - asymmetry)
+            near.append((-shared / sizes, customer))
+    return own + sum(((-s) ** locality * shares[customer] for s, customer in sorted(near)[:k]), np.zeros(len(row)))
