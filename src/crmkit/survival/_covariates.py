@@ -14,7 +14,7 @@ from crmkit import _frame
 from crmkit._frame import as_pandas
 from crmkit.errors import ColumnError, DataError, DataWarning, FitError, OptionError
 
-__all__ = ["Covariates", "categories_of", "chosen", "constant_left_out", "dependent", "matrix_of", "read"]
+__all__ = ["Covariates", "categories_of", "chosen", "constant_left_out", "dependent", "matrix_of", "read", "ridge"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -30,13 +30,25 @@ class Covariates:
     matrix: Floats
     features: tuple[str, ...]
     terms: tuple[str, ...]
+    feature_of: tuple[str, ...]  # of each term
     indicator: Bools
     categories: Mapping[str, tuple[str, ...]]  # of each feature of text: the reference first
 
-    def take(self, kept: Bools) -> Covariates:
-        """Return some of the terms only."""
-        terms = tuple(term for term, keep in zip(self.terms, kept, strict=True) if keep)
-        return Covariates(self.matrix[:, kept], self.features, terms, self.indicator[kept], self.categories)
+    def without(self, dropped: Sequence[str]) -> Covariates:
+        """Return it without some of the features."""
+        kept = np.array([name not in dropped for name in self.feature_of], np.bool_)
+
+        def rest(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(name for name, keep in zip(names, kept, strict=True) if keep)
+
+        return Covariates(
+            self.matrix[:, kept],
+            tuple(name for name in self.features if name not in dropped),
+            rest(self.terms),
+            rest(self.feature_of),
+            self.indicator[kept],
+            {name: values for name, values in self.categories.items() if name not in dropped},
+        )
 
 
 def chosen(frame: _frame.Frame, features: Any, known: Sequence[Any]) -> list[Any]:
@@ -62,15 +74,20 @@ def chosen(frame: _frame.Frame, features: Any, known: Sequence[Any]) -> list[Any
 
 def read(frame: _frame.Frame, names: Sequence[Any], reference: Mapping[str, str] | None) -> Covariates:
     """Read features: numbers and flags as they are, text as categories; nothing may be missing."""
+    if reference is not None and not isinstance(reference, Mapping):
+        msg = f"reference={reference!r} is no mapping of features to categories, such as {{'plan': 'monthly'}}"
+        raise OptionError(msg)
     wanted = dict(reference or {})
     columns: list[Floats] = []
     terms: list[str] = []
+    feature_of: list[str] = []
     indicator: list[bool] = []
     categories: dict[str, tuple[str, ...]] = {}
     for name in names:
         if _is_number(frame, name):
             columns.append(_number(frame, name))
             terms.append(str(name))
+            feature_of.append(str(name))
             indicator.append(False)
             continue
         codes, values = categories_of(frame, name)
@@ -82,6 +99,7 @@ def read(frame: _frame.Frame, names: Sequence[Any], reference: Mapping[str, str]
         for value in categories[name][1:]:
             columns.append((codes == values.index(value)).astype(np.float64))
             terms.append(f"{name}={value}")
+            feature_of.append(str(name))
             indicator.append(True)
     if wanted:
         msg = f"reference= names {sorted(map(str, wanted))}, which are no features of text"
@@ -89,7 +107,8 @@ def read(frame: _frame.Frame, names: Sequence[Any], reference: Mapping[str, str]
     matrix = np.empty((len(frame), len(columns)))
     for k, column in enumerate(columns):
         matrix[:, k] = column
-    return Covariates(matrix, tuple(str(name) for name in names), tuple(terms), np.array(indicator, np.bool_), categories)
+    features = tuple(str(name) for name in names)
+    return Covariates(matrix, features, tuple(terms), tuple(feature_of), np.array(indicator, np.bool_), categories)
 
 
 def matrix_of(
@@ -120,21 +139,28 @@ def matrix_of(
 
 
 def constant_left_out(read: Covariates, stacklevel: int) -> tuple[Covariates, tuple[str, ...]]:
-    """Leave out terms that are the same in every row, and say so."""
-    varies = np.array([bool(column.min() < column.max()) for column in read.matrix.T], np.bool_)
-    if varies.all():
+    """Leave out features that are the same in every row, and say so."""
+    varies = {name for name, column in zip(read.feature_of, read.matrix.T, strict=True) if column.min() < column.max()}
+    dropped = tuple(name for name in read.features if name not in varies)
+    if not dropped:
         return read, ()
-    dropped = tuple(term for term, keep in zip(read.terms, varies, strict=True) if not keep)
-    if not varies.any():
+    if not varies:
         msg = f"every feature is the same in all rows: {list(dropped)}"
         raise FitError(msg)
     warnings.warn(
-        f"terms left out because every row has the same value: {list(dropped)}."
+        f"features left out because every row has the same value: {list(dropped)}."
         " Silence with warnings.simplefilter('ignore', crmkit.errors.DataWarning).",
         DataWarning,
         stacklevel=stacklevel + 1,
     )
-    return read.take(varies), dropped
+    return read.without(dropped), dropped
+
+
+def ridge(read: Covariates, scales: Floats, penalty: float) -> Floats:
+    """Penalty of each squared standardised coefficient: numbers per standard deviation, categories as they are."""
+    out = np.full(scales.size, penalty)
+    out[read.indicator] /= scales[read.indicator] ** 2
+    return out
 
 
 def dependent(information: Floats, terms: Sequence[str], n_events: float) -> list[str]:

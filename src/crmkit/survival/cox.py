@@ -47,7 +47,7 @@ class CoxModel(Effects):
     categories : mapping of str to tuple of str
         The values seen of each feature of text; the first is the reference, which has no coefficient.
     dropped : tuple of str
-        Terms left out because every row had the same value.
+        Features left out because every row had the same value.
     coefficients : array
         Change of the log hazard per unit of each term, or against the reference.
     covariance : array
@@ -234,7 +234,7 @@ def fit_cox(
     Warns
     -----
     DataWarning
-        Constant terms were left out.
+        Constant features were left out.
     ConvergenceWarning
         The search stopped early.
 
@@ -294,7 +294,7 @@ def fit_cox(
         msg = f"no row ended in the event (column {event!r} is 0 throughout): nothing tells who leaves sooner; observe longer"
         raise FitError(msg)
     standard = standardised(covariates.matrix[sets.order], sets.weight)
-    ridge = strength * np.where(covariates.indicator, 1.0 / standard.scales**2, 1.0)
+    ridge = _covariates.ridge(covariates, standard.scales, strength)
     search = _Search(standard, sets, ties == "efron", ridge)
     null, _, information = search.at(np.zeros(ridge.size))
     flat = _covariates.dependent(information, covariates.terms, n_events) if strength == 0.0 else []
@@ -320,7 +320,10 @@ def fit_cox(
     starts, times, hazards = _baseline(sets, known.hazard, len(names))
     longest = np.zeros(len(names))
     np.maximum.at(longest, sets.stratum, sets.time)
-    share, share_se = concordance(sets, standard.X @ top.theta)
+    # row by row: a matrix product may give equal rows scores that differ in the last bit, and ties would be lost
+    score = np.empty(sets.order.size)
+    _k.fitted(standard.X, _frame.readonly(top.theta), score)
+    share, share_se = concordance(sets, score)
     return CoxModel(
         columns=columns,
         features=covariates.features,
@@ -328,7 +331,7 @@ def fit_cox(
         categories=dict(covariates.categories),
         dropped=dropped,
         coefficients=top.theta / standard.scales,
-        covariance=known.covariance / np.outer(standard.scales, standard.scales),
+        covariance=known.covariance / standard.scales[:, None] / standard.scales,
         errors="cluster" if cluster is not None else "robust" if robust else "model",
         means=standard.means,
         ties=ties,

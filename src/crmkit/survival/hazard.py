@@ -43,7 +43,7 @@ class HazardModel(Effects):
     categories : mapping of str to tuple of str
         The values seen of each feature of text; the first is the reference, which has no coefficient.
     dropped : tuple of str
-        Terms left out because every row had the same value.
+        Features left out because every row had the same value.
     coefficients : array
         Change of the log odds of leaving in a period (of the log hazard with "cloglog") per unit of each term, or against the
         reference.
@@ -196,7 +196,7 @@ def fit_hazard(
     Warns
     -----
     DataWarning
-        Constant terms were left out.
+        Constant features were left out.
     ConvergenceWarning
         The search stopped early.
 
@@ -246,7 +246,7 @@ def fit_hazard(
     cut = _stretches(periods, weights, most, event)
     standard = standardised(covariates.matrix, weights)
     n_events = float(weights @ lives.event)
-    ridge = strength * np.where(covariates.indicator, 1.0 / standard.scales**2, 1.0)
+    ridge = _covariates.ridge(covariates, standard.scales, strength)
     search = _Search(standard.X, periods, _frame.readonly(weights), cut, link == "logit", ridge)
     p, n_stretches = ridge.size, cut.size - 1
     start, null = search.levels(n_stretches + p)
@@ -280,7 +280,7 @@ def fit_hazard(
         categories=dict(covariates.categories),
         dropped=dropped,
         coefficients=beta / standard.scales,
-        covariance=covariance / np.outer(standard.scales, standard.scales),
+        covariance=covariance / standard.scales[:, None] / standard.scales,
         means=standard.means,
         penalty=strength,
         log_likelihood=top.value + 0.5 * float(ridge @ beta**2),
