@@ -42,7 +42,7 @@ class Evaluation:
         Mean of expected minus actual purchases: above 0 the model expects too much.
     skill : Estimate
         Share of the mean squared difference of the best forecast without a model that the model saves: 1 is all, 0 or less is a
-        model that is not worth it.
+        model that is not worth it; minus infinity where that forecast was right about everybody.
     rival : str
         The forecast without a model that `skill` is measured against (see `compare`).
     expected, actual : float
