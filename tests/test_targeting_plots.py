@@ -1,0 +1,93 @@
+"""Pictures of churn and campaigns: they show the numbers they were given, in Axes of one's own too."""
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib import pyplot
+from pytest import approx, raises
+
+from crmkit import metrics, plot, targeting
+from crmkit.errors import ColumnError, DataError, OptionError
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    yield
+    pyplot.close("all")
+
+
+def scored(seed=0, n=800):
+    rng = np.random.default_rng(seed)
+    p = rng.beta(1, 3, n)
+    return (rng.random(n) < p).astype(int), p
+
+
+def words(ax):
+    return " ".join(text.get_text() for text in ax.texts)
+
+
+def test_calibration_shows_the_bins():
+    found = metrics.calibration(*scored())
+    ax = plot.churn_calibration(found)
+    drawn = {line.get_label(): line for line in ax.lines}["as it came to pass"]
+    assert drawn.get_ydata() == approx(100 * found.table["observed"].to_numpy())
+    assert "n = 800" in words(ax)
+    assert "slope" in words(ax)
+    one = plot.churn_calibration(metrics.calibration([0, 1, 0, 0], [0.2] * 4))
+    assert "slope" not in words(one)
+    own = pyplot.subplots()[1]
+    assert plot.churn_calibration(found, ax=own) is own
+
+
+@pytest.mark.parametrize("measure", ["gain", "lift"])
+def test_gains_show_the_measure_with_its_band(measure):
+    y, p = scored()
+    table = metrics.gains(y, p)
+    ax = plot.churn_gains(table, baseline=metrics.gains(y, np.round(p, 1)), measure=measure)
+    drawn = {line.get_label(): line for line in ax.lines}
+    factor = 100 if measure == "gain" else 1
+    assert drawn["scores"].get_ydata()[-10:] == approx(factor * table[measure].to_numpy())
+    assert {"baseline", "taken by chance"} <= set(drawn)
+    assert len(ax.collections) == 2
+    assert f"n = 800, {y.sum()} churned" in ax.get_xlabel()
+
+
+def test_gains_of_other_frames_and_in_any_order():
+    y, p = scored()
+    table = metrics.gains(pl.Series(y), pl.Series(p), at=[0.5, 0.1])
+    ax = plot.churn_gains(table)
+    assert ax.lines[1].get_xdata().tolist() == approx([0, 10, 50])
+
+
+def test_the_profit_curve_shows_both_curves_and_the_chosen_point():
+    y, p = scored()
+    curve = targeting.profit_curve(y, p)
+    ax = plot.targeting_profit(curve, currency="$")
+    drawn = {line.get_label(): line for line in ax.lines}
+    assert drawn["as it came to pass"].get_ydata() == approx(curve.table["realised"].to_numpy())
+    assert drawn["as the probabilities foretold"].get_ydata() == approx(curve.table["expected"].to_numpy())
+    points = [line for line in ax.lines if line.get_marker() == "o"]
+    assert points[0].get_xydata()[0] == approx([100 * curve.chosen.share, curve.chosen.value])
+    assert r"\$" in ax.get_ylabel()
+    assert "everybody" in words(ax)
+    poor = plot.targeting_profit(targeting.profit_curve(y, p, value=40))
+    assert "over contacting nobody" in words(poor)
+
+
+def test_what_is_no_result_is_refused():
+    for function in (plot.churn_calibration, plot.targeting_profit):
+        with raises(DataError, match="expected what"):
+            function(pd.DataFrame({"a": [1]}))
+    with raises(DataError, match="at least two shares"):
+        plot.targeting_profit(targeting.profit_curve(*scored(), at=0.5))
+    with raises(ColumnError, match="share"):
+        plot.churn_gains(pd.DataFrame({"a": [1]}))
+    with raises(OptionError, match="measure"):
+        plot.churn_gains(metrics.gains(*scored()), measure="precision")
+    with raises(DataError, match="no rows"):
+        plot.churn_gains(metrics.gains(*scored()).iloc[:0])
