@@ -1,13 +1,19 @@
 """Simulated data with known truth: the same seed gives the same bits."""
 
+from crmkit.datasets.interactions import Purchases, make_interactions
+from crmkit.datasets.records import Records, make_records
 from crmkit.datasets.subscriptions import Subscriptions, make_subscriptions
 from crmkit.datasets.survey import Survey, make_survey
 from crmkit.datasets.transactions import Transactions, make_transactions
 
 __all__ = [
+    "Purchases",
+    "Records",
     "Subscriptions",
     "Survey",
     "Transactions",
+    "make_interactions",
+    "make_records",
     "make_subscriptions",
     "make_survey",
     "make_transactions",
