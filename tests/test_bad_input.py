@@ -164,6 +164,16 @@ def two_months() -> pd.DataFrame:
     return pd.concat([trial().assign(month=1), trial().assign(month=2, spend=trial()["spend"] + 3)], ignore_index=True)
 
 
+def aged() -> pd.DataFrame:
+    return lives().assign(age=np.random.default_rng(8).integers(20, 60, 60))
+
+
+def leaving() -> Any:
+    if not hasattr(BUYING, "leaving"):
+        BUYING.leaving = crm.survival.fit_cox(aged(), features=["age", "plan"])
+    return BUYING.leaving
+
+
 def column(frame: Any, name: str) -> Any:
     return _frame.read(frame).column(name)
 
@@ -336,8 +346,30 @@ CASES: dict[str, Case] = {
         optional=("customer_id", "monetary_value", "first_value"),
         none_is_new=True,
     ),
+    "clv.prediction_interval": Case(
+        lambda f: quietly(crm.clv.prediction_interval, buying(), f, horizon=4, draws=60, spend=spend()).customers,
+        summary,
+        numbers=(*RFT, "monetary_value"),
+        optional=("customer_id", "first_value"),
+    ),
+    "clv.simulate": Case(
+        lambda f: crm.clv.simulate(buying(), f, horizon=4).truth,
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        keyed=True,
+        none_is_new=True,
+    ),
+    "clv.equity": Case(
+        lambda f: quietly(crm.clv.equity, buying(), spend(), f, draws=60, horizon="1Y"),
+        summary,
+        numbers=(*RFT, "monetary_value"),
+        optional=("customer_id", "first_value"),
+        per_row=False,
+    ),
+    "clv.tracking": Case(lambda f, **k: crm.clv.tracking(buying(), f, calibration_end="2023-10-01", **k), **LOG),
     "clv.evaluate": Case(
-        lambda f: crm.clv.evaluate(buying(), f),
+        lambda f: quietly(crm.clv.evaluate, buying(), f, draws=60),
         known,
         numbers=(*RFT, "holdout_frequency", "holdout_T"),
         optional=("customer_id", "previous_frequency"),
@@ -546,6 +578,22 @@ CASES: dict[str, Case] = {
         ids=("segment",),
         optional=("score",),
     ),
+    "recommend.fit_ratings": Case(
+        lambda f: crm.recommend.predict_ratings(
+            crm.recommend.fit_ratings(f, rating="amount", method="baseline"), orders()[["customer_id", "item_id"]]
+        ),
+        lambda: orders().drop(columns="timestamp"),
+        ids=("customer_id", "item_id"),
+        numbers=("amount",),
+        negative=("amount",),
+        per_row=False,
+        kinds=(),
+    ),
+    "recommend.predict_ratings": Case(
+        lambda f: crm.recommend.predict_ratings(crm.recommend.fit_ratings(orders(), rating="amount", method="baseline"), f),
+        lambda: orders()[["customer_id", "item_id"]],
+        ids=("customer_id", "item_id"),
+    ),
     "recommend.interactions": Case(
         crm.recommend.interactions,
         orders,
@@ -593,6 +641,60 @@ CASES: dict[str, Case] = {
         optional=("entry",),
         per_row=False,
     ),
+    "survival.fit_cox": Case(
+        lambda f: crm.survival.fit_cox(f, features=["age", "plan"], entry="entry", penalty=1.0),
+        aged,
+        ids=("plan",),
+        numbers=("duration", "event", "entry", "age"),
+        negative=("age",),
+        per_row=False,
+        exact=1e-6,
+        text_is_data=True,
+    ),
+    "survival.fit_hazard": Case(
+        lambda f: crm.survival.fit_hazard(f, features=["age", "plan"], entry="entry", penalty=1.0),
+        aged,
+        ids=("plan",),
+        numbers=("duration", "event", "entry", "age"),
+        negative=("age",),
+        per_row=False,
+        exact=1e-6,
+        text_is_data=True,
+    ),
+    "survival.hazard_panel": Case(
+        lambda f: crm.survival.hazard_panel(f, features=["age", "plan"], entry="entry", collapse=True),
+        aged,
+        ids=("plan",),
+        numbers=("duration", "event", "entry"),
+        optional=(),
+        per_row=False,
+    ),
+    "survival.predict": Case(
+        lambda f: crm.survival.predict(leaving(), f, horizon=1, survived="entry"),
+        aged,
+        ids=("plan",),
+        numbers=("entry", "age"),
+        negative=("age",),
+        optional=("duration", "event"),
+        kinds=(),
+        text_is_data=True,
+    ),
+    "survival.quantile": Case(
+        crm.survival.quantile,
+        lambda: crm.survival.curve(lives().assign(event=1)),
+        numbers=("time", "survival", "ci_low", "ci_high"),
+        optional=("at_risk", "events", "censored"),
+        per_row=False,
+        ordered=True,
+    ),
+    "survival.restricted_mean": Case(
+        crm.survival.restricted_mean,
+        lambda: crm.survival.curve(lives().assign(event=1)),
+        numbers=("time", "survival", "at_risk", "events"),
+        optional=("ci_low", "ci_high", "censored"),
+        per_row=False,
+        ordered=True,
+    ),
 }
 # take no frame: objects of crmkit, arrays or plain values; their own tests feed them bad ones
 NO_FRAME = {
@@ -613,6 +715,8 @@ NO_FRAME = {
     "recommend.fit_item_knn",
     "recommend.fit_popularity",
     "recommend.fit_user_knn",
+    "recommend.load",
+    "recommend.save",
     "recommend.similar_items",
     "recommend.top_items",
     "targeting.retention_value",

@@ -298,7 +298,7 @@ def test_what_cannot_be_simulated():
         clv.simulate(BG, horizon=8, n_customers=0)
     with raises(FitError, match="BgNbd has no expected_spend"):
         clv.simulate(BG, horizon=8, spend=BG)
-    with raises(DataError, match="2 customers are there twice"):
+    with raises(DataError, match="index holds 2 customers twice"):
         clv.simulate(BG, table(BG, 3).set_axis(["a", "a", "a"]), horizon=8)
     nameless = fitted(clv.BgNbd, r=1.0, alpha=2.0, a=1.0, b=2.0)
     object.__setattr__(nameless, "unit", None)

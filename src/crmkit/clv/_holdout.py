@@ -118,14 +118,17 @@ class Holdout:
         """Return mean expected and actual purchases of each group, and how often the intervals held them."""
         numbers, which = np.unique(groups, return_inverse=True)
         n = np.bincount(which)
-        columns = {
-            name: numbers,
-            "n": n,
-            "expected": np.bincount(which, weights=expected) / n,
-            "actual": np.bincount(which, weights=self.actual) / n,
-        }
+        # a border between groups may run through customers of whom the same is expected: they count alike
+        _, alike = np.unique(expected, return_inverse=True)
+
+        def mean(values: Floats) -> Floats:
+            shared = np.bincount(alike, weights=values) / np.bincount(alike)
+            found: Floats = np.bincount(which, weights=shared[alike]) / n
+            return found
+
+        columns = {name: numbers, "n": n, "expected": mean(expected), "actual": mean(self.actual)}
         if inside is not None:
-            columns["coverage"] = np.bincount(which, weights=inside) / n
+            columns["coverage"] = mean(inside)
         return _frame.table(columns, kind=self.kind)
 
 

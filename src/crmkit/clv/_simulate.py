@@ -168,9 +168,13 @@ def simulate(
         count, mean = read_spends(frame) if spend is not None else (np.zeros(n), np.zeros(n))
         ids = _ids(frame)
     buying._read(ahead, *history)  # the checks of the model's own histories and horizons
+    # in the order of the ids: the story of a customer does not follow the order of the rows
+    place = ids.codes.astype(np.int64)
+    sequence = np.argsort(place)
+    x, t_x, T, count, mean = (_frame.readonly(column[sequence]) for column in (*history, count, mean))
     seed = random.integers(0, 2**64, dtype=np.uint64)
     joined = random.uniform(0.0, spread, n) if spread > 0.0 else np.zeros(n)
-    told = _told(buying, history, ahead, joined, seed, n_threads)
+    told = _told(buying, (x, t_x, T), ahead, joined, seed, n_threads)
 
     customer = np.repeat(np.arange(n), told.bought)
     time = joined[customer] + told.time
@@ -192,10 +196,11 @@ def simulate(
         scale = random.gamma(spend.q + spend.p * count) / (spend.v + np.where(count > 0.0, count * mean, 0.0))
         columns["amount"] = random.gamma(spend.p, 1.0, customer.size) / scale[customer]
         truth["expected_spend"] = spend.p / scale
-    keys = {"customer_id": _frame.Labelled(ids.labels, ids.codes[customer])}
+    truth = {name: values[place] for name, values in truth.items()}
+    keys = {"customer_id": _frame.Labelled(ids.labels, customer.astype(np.int32))}
     return Simulation(
         transactions=_frame.table(columns, keys=keys, kind=kind),
-        truth=_frame.per_label(ids.labels, ids.codes.astype(np.int64), truth, name="customer_id"),
+        truth=_frame.per_label(ids.labels, place, truth, name="customer_id"),
     )
 
 
@@ -289,6 +294,7 @@ def _ids(frame: Any) -> Any:
         table, column = frame, frame.columns[0]
     ids = _frame.ids(table, column)
     if len(ids.labels) < ids.codes.size:
-        msg = f"{ids.codes.size - len(ids.labels):,} customers are there twice; pass one row for each"
+        where = "the index" if frame.kind == "pandas" else f"column {column!r}"
+        msg = f"{where} holds {ids.codes.size - len(ids.labels):,} customers twice; pass one row for each"
         raise DataError(msg)
     return ids

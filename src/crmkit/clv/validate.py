@@ -201,7 +201,9 @@ def evaluate(
         inside = ((found.low <= data.actual) & (data.actual <= found.high)).astype(np.float64)
         interval = total(math.fsum(expected), found.totals, ranks, n=gap.size)
         coverage = _share(inside, level)
-    pit = fewer + random.random(gap.size) * exactly
+    # in an order that does not follow the rows
+    order = np.lexsort((data.actual, data.T, data.t_x, data.x))
+    pit = fewer[order] + random.random(gap.size) * exactly[order]
     return Evaluation(
         log_score=_mean(log_scores(exactly), level),
         mae=_mean(np.abs(gap), level),
