@@ -281,6 +281,14 @@ CASES: dict[str, Case] = {
         per_row=False,
         exact=1e-6,
     ),
+    "clv.fit_bg_cnbd": Case(
+        lambda f: crm.clv.fit_bg_cnbd(f, k=2, penalty=0.01),
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
+        per_row=False,
+        exact=1e-6,
+    ),
     "clv.fit_mbg_nbd": Case(
         crm.clv.fit_mbg_nbd,
         summary,

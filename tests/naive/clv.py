@@ -1,6 +1,10 @@
 """Purchase and spend models by the slow road: textbook formulas in 50 digits, integrals by quadrature, dictionaries."""
 
+import math
+
 import mpmath as mp
+import numpy as np
+from scipy import special
 
 
 def exact(*values):
@@ -287,4 +291,63 @@ def simulate_bg_bb(rng, alpha, beta, gamma, delta, n, later=0):
                 else:
                     x, last = x + 1, k
         rows.append((x, last, end, after))
+    return rows
+
+
+# Regular buyers: every k-th event is a purchase. Integrals over the rate, where the kernels sum over events.
+
+
+def _rates(m, A):
+    """A fine grid of rates and their Gamma(m, A) density, equally spaced in logs, where the plain rule is exact."""
+    logs = np.linspace(np.log(m / A) - 14 / np.sqrt(m) - 30 / m, np.log(m / A) + 14 / np.sqrt(m) + 3, 6001)
+    logs = logs[logs > -600]
+    density = m * (logs + np.log(A)) - A * np.exp(logs) - special.gammaln(m)
+    return np.exp(logs), np.exp(density) * (logs[1] - logs[0])
+
+
+def cnbd_ways(r, alpha, a, b, early, k, x, t_x, T):
+    """The two ways to the data, alive at T and gone before, without what the gaps add, and the log of their common factor."""
+    m = r + k * x
+    rate, mass = _rates(m, alpha + t_x)
+    alive = (mass * special.gammaincc(k, rate * (T - t_x))).sum()
+    gone = special.beta(a + 1, b + x + early - 1) / special.beta(a, b + x + early) if x + early > 0 else 0.0
+    common = special.gammaln(m) - special.gammaln(r) + r * np.log(alpha) - m * np.log(alpha + t_x)
+    return alive, gone, common + special.betaln(a, b + x + early) - special.betaln(a, b)
+
+
+def cnbd_future(n, r, alpha, a, b, early, k, t, x, t_x, T):
+    """Of a customer alive at T: expected purchases in (T, T + t], P(alive at T + t), P(0, 1, ... n purchases)."""
+    late = b + x + early
+    rate, mass = _rates(r + k * x, alpha + T)
+    # j events since the last purchase, each k-th after it is a purchase: at least q of them, if nobody left
+    since = [mass * (rate * (T - t_x)) ** j / special.factorial(j) for j in range(k)]
+    levels = [1.0]
+    while levels[-1] > 1e-18 or len(levels) <= n + 1:
+        q = len(levels)
+        levels.append(sum((w * special.gammainc(q * k - j, rate * t)).sum() for j, w in enumerate(since)) / np.sum(since))
+    levels = np.array([*levels, 0.0])
+    kept = np.exp(special.betaln(a, late + np.arange(levels.size)) - special.betaln(a, late))
+    would = levels[:-1] - levels[1:]
+    made = [would[0], *(kept[q] * would[q] + (kept[q - 1] - kept[q]) * levels[q] for q in range(1, n + 1))]
+    return (kept[:-1] * levels[1:]).sum(), (kept[:-1] * would).sum(), made
+
+
+def simulate_cnbd(rng, r, alpha, a, b, k, T, early=True, later=0.0):
+    """Histories of regular buyers, one per element of T: with the sum of the logs of their gaps, and purchases `later`."""
+    rows = []
+    for end in T:
+        rate, leave = rng.gamma(r) / alpha, rng.beta(a, b)
+        x, last, now, logs, after = 0, 0.0, 0.0, 0.0, 0
+        gone = early and rng.random() < leave
+        while not gone:
+            gap = rng.gamma(k) / rate if rate > 0 else end + later + 1
+            now += gap
+            if now > end + later:
+                break
+            if now > end:
+                after += 1
+            else:
+                x, last, logs = x + 1, now, logs + math.log(gap)
+            gone = rng.random() < leave
+        rows.append((x, last, end, logs, after))
     return rows

@@ -3,8 +3,10 @@
 from crmkit.clv._equity import equity
 from crmkit.clv._intervals import PredictionInterval, prediction_interval
 from crmkit.clv._simulate import Simulation, simulate
+from crmkit.clv._tracking import tracking
 from crmkit.clv.bdw import Bdw, fit_bdw
 from crmkit.clv.bg_bb import BgBb, fit_bg_bb
+from crmkit.clv.bg_cnbd import BgCnbd, fit_bg_cnbd
 from crmkit.clv.bg_nbd import BgNbd, fit_bg_nbd
 from crmkit.clv.gamma_gamma import GammaGamma, fit_gamma_gamma
 from crmkit.clv.mbg_nbd import MbgNbd, fit_mbg_nbd
@@ -18,6 +20,7 @@ from crmkit.clv.value import discounted_purchases, expected_spend, lifetime_valu
 __all__ = [
     "Bdw",
     "BgBb",
+    "BgCnbd",
     "BgNbd",
     "Evaluation",
     "GammaGamma",
@@ -36,6 +39,7 @@ __all__ = [
     "expected_spend",
     "fit_bdw",
     "fit_bg_bb",
+    "fit_bg_cnbd",
     "fit_bg_nbd",
     "fit_gamma_gamma",
     "fit_mbg_nbd",
@@ -49,4 +53,5 @@ __all__ = [
     "simulate",
     "split",
     "summarize",
+    "tracking",
 ]

@@ -14,7 +14,7 @@ from crmkit.clv._fit import FAR, fit_purchases, gamma_moments, share_gone
 from crmkit.clv._purchase import Past, PoissonModel
 from crmkit.clv._rows import Histories
 
-__all__ = ["Geometric", "fit_geometric"]
+__all__ = ["Geometric", "fit_geometric", "named", "starts"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,18 +70,20 @@ def fit_geometric(kind: type[Kind], summary: Any, *, weight: str | None, unit: A
         penalty=penalty,
         robust=robust,
         likelihood=likelihood,
-        starts=_starts,
-        named=_named,
+        starts=starts,
+        named=named,
     )
 
 
-def _starts(rows: Histories, n: float) -> list[Floats]:
+def starts(rows: Histories, n: float) -> list[Floats]:
+    """Return where to begin: moments of the counts, and the share that seems gone; and all parameters alike."""
     r, alpha = gamma_moments(rows, n)
     dropout = share_gone(rows)
     return [np.log(np.array([r, alpha, 3.0 * dropout, 3.0 * (1.0 - dropout)])), np.zeros(4)]
 
 
-def _named(theta: Floats) -> list[str]:
+def named(theta: Floats) -> list[str]:
+    """Say in words which ridges and boundaries the logs of the parameters lie on."""
     r, alpha, a, b = theta
     share = a - np.logaddexp(a, b)  # ln of the mean dropout probability a / (a + b)
     kept = b - np.logaddexp(a, b)
