@@ -72,7 +72,7 @@ def chosen(frame: _frame.Frame, features: Any, known: Sequence[Any]) -> list[Any
     return found
 
 
-def read(frame: _frame.Frame, names: Sequence[Any], reference: Mapping[str, str] | None) -> Covariates:
+def read(frame: _frame.Frame, names: Sequence[Any], reference: Any) -> Covariates:
     """Read features: numbers and flags as they are, text as categories; nothing may be missing."""
     if reference is not None and not isinstance(reference, Mapping):
         msg = f"reference={reference!r} is no mapping of features to categories, such as {{'plan': 'monthly'}}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,6 @@ Floats = npt.NDArray[np.float64]
 class Effects(Model):
     """A fitted model in which terms multiply the hazard, or its odds."""
 
-    RATIO: ClassVar[str] = "hazard"
-
     columns: Mapping[str, str]
     features: tuple[str, ...]
     terms: tuple[str, ...]
@@ -43,12 +41,16 @@ class Effects(Model):
     iterations: int
 
     @property
+    def _ratio(self) -> str:
+        return "hazard_ratio"
+
+    @property
     def standard_errors(self) -> dict[str, float]:
         """Standard error of each coefficient."""
         return dict(zip(self.terms, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
 
     def effects(self, *, level: float = 0.95) -> Any:
-        """Return what each term does to the hazard, with intervals.
+        """Tell what each term does to the hazard, with intervals.
 
         Parameters
         ----------
@@ -59,7 +61,7 @@ class Effects(Model):
         -------
         DataFrame
             One row per term: `term`, `coefficient`, `se`, `z`, `p_value`, `hazard_ratio`, `ci_low`, `ci_high`. A hazard ratio
-            of 2 means: at any time, twice as likely to leave next.
+            of 2 means: at any time, twice as likely to leave next. A logistic hazard has `odds_ratio` in its place.
         """
         from scipy.special import erfc
 
@@ -72,7 +74,7 @@ class Effects(Model):
             "se": se,
             "z": ratio,
             "p_value": erfc(np.abs(ratio) / math.sqrt(2.0)),
-            f"{self.RATIO}_ratio": np.exp(self.coefficients),
+            self._ratio: np.exp(self.coefficients),
             "ci_low": np.exp(self.coefficients - z * se),
             "ci_high": np.exp(self.coefficients + z * se),
         }
@@ -127,7 +129,7 @@ class Effects(Model):
         return late, early
 
     def _shown(self, how: str) -> list[str]:
-        name = f"{self.RATIO}_ratio"
+        name = self._ratio
         table = self.effects()
         width = max(len(term) for term in self.terms)
         lines = [f"{self.TITLE}: {self.columns['duration']!r} until {self.columns['event']!r}, {how}"]

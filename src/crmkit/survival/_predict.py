@@ -215,7 +215,7 @@ def _refuse_beyond(lasted: Floats, until: Floats, ahead: list[float], column: An
 def _of_cox(model: CoxModel, table: _frame.Frame) -> _Hazards:
     codes = np.zeros(len(table), np.int64)
     if "strata" in model.columns:
-        codes = _codes(table, model.columns["strata"], model.strata, "strata")
+        codes = _codes(table, model.columns["strata"], model.strata, "stratum")
     ratio = np.exp(model._log_ratio(table))
 
     def at(time: Floats, rows: slice) -> Floats:

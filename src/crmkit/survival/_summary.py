@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
-from crmkit.errors import ColumnError, DataError
+from crmkit.errors import ColumnError, DataError, DataWarning
 from crmkit.results import critical_value
 
 __all__ = ["quantile", "restricted_mean"]
@@ -36,8 +37,15 @@ def quantile(curve: Any, /, *, q: float = 0.5) -> Any:
     ------
     ColumnError
         `curve` has no column `survival` with an interval.
+    DataError
+        A number is missing, or the times of a group do not ascend.
     OptionError
         `q` is not between 0 and 1.
+
+    Warns
+    -----
+    DataWarning
+        A curve does not get there.
 
     Notes
     -----
@@ -60,10 +68,18 @@ def quantile(curve: Any, /, *, q: float = 0.5) -> Any:
     rest = 1.0 - _options.number("q", q, low=0.0, high=1.0, ends=False)
     frame = _frame.read(curve)
     time, share, low, high = _read(frame, "time", "survival", "ci_low", "ci_high")
-    groups = _groups(frame)
+    groups = _groups(frame, time)
     # the last digits of a product of shares are rounding
     limit = rest * (1.0 + 1e-12)
     found = [[_first(time[g], values[g] <= limit) for g in groups] for values in (share, low, high)]
+    if np.isinf(found[0]).any():
+        which = "the curve does" if len(groups) == 1 else f"{int(np.isinf(found[0]).sum()):,} of {len(groups):,} groups do"
+        warnings.warn(
+            f"{which} not come down to {rest:g} while observed, so the time is infinite in the result: pass a smaller q=, or use"
+            " restricted_mean. Silence with warnings.simplefilter('ignore', crmkit.errors.DataWarning).",
+            DataWarning,
+            stacklevel=2,
+        )
     columns = {"q": np.full(len(groups), float(q)), "value": np.array(found[0]), "ci_low": np.array(found[1])}
     columns["ci_high"] = np.array(found[2])
     return _frame.table(columns, keys=_keys(frame, groups), kind=frame.kind)
@@ -93,7 +109,7 @@ def restricted_mean(curve: Any, /, *, horizon: float | None = None, level: float
     ColumnError
         `curve` has no column `survival`, `at_risk` or `events`.
     DataError
-        `horizon` passes the last time of a group.
+        `horizon` passes the last time of a group, a number is missing, or the times of a group do not ascend.
     OptionError
         `horizon` is not above 0, or `level` not between 0 and 1.
 
@@ -120,7 +136,7 @@ def restricted_mean(curve: Any, /, *, horizon: float | None = None, level: float
     end = None if horizon is None else _options.number("horizon", horizon, low=0.0, ends=False)
     frame = _frame.read(curve)
     time, share, at_risk, events = _read(frame, "time", "survival", "at_risk", "events")
-    groups = _groups(frame)
+    groups = _groups(frame, time)
     # a curve that has come down to 0 stays there
     known = [np.inf if share[g][-1] == 0.0 else time[g][-1] for g in groups]
     if end is None:
@@ -163,13 +179,17 @@ def _read(frame: _frame.Frame, *names: str) -> list[Floats]:
     return columns
 
 
-def _groups(frame: _frame.Frame) -> list[npt.NDArray[np.int64]]:
+def _groups(frame: _frame.Frame, time: Floats) -> list[npt.NDArray[np.int64]]:
     """Rows of each group, in the order they come."""
-    if frame.columns[0] == "time":
-        return [np.arange(len(frame))]
-    codes = _frame.ids(frame, frame.columns[0]).codes
-    _, first = np.unique(codes, return_index=True)
-    return [np.flatnonzero(codes == codes[row]) for row in np.sort(first)]
+    found = [np.arange(len(frame))]
+    if frame.columns[0] != "time":
+        codes = _frame.ids(frame, frame.columns[0]).codes
+        _, first = np.unique(codes, return_index=True)
+        found = [np.flatnonzero(codes == codes[row]) for row in np.sort(first)]
+    if any((np.diff(time[rows]) <= 0.0).any() for rows in found):
+        msg = "column 'time': the times of a group do not ascend; pass the table as curve(...) returned it"
+        raise DataError(msg)
+    return found
 
 
 def _keys(frame: _frame.Frame, groups: list[npt.NDArray[np.int64]]) -> dict[Any, Any]:

@@ -79,6 +79,10 @@ class HazardModel(Effects):
     stretch_hazard: Floats
 
     @property
+    def _ratio(self) -> str:
+        return "odds_ratio" if self.link == "logit" else "hazard_ratio"
+
+    @property
     def observed_until(self) -> float:
         """The longest time observed: beyond it the hazard is not known."""
         return float(self.stretch_end[-1]) * self.width
