@@ -270,7 +270,7 @@ def test_threads_share_many_customers(monkeypatch):
 
 def test_other_frames_keep_their_kind_and_ids():
     pl = pytest.importorskip("polars")
-    rows = table(BG, 20).assign(customer=[f"c{i}" for i in range(20)])
+    rows = table(BG, 20).assign(customer=[f"c{i:02d}" for i in range(20)])
     frame = pl.DataFrame(rows[["customer", "frequency", "recency", "T"]].to_dict("list"))
     found = clv.simulate(BG, frame, horizon=26)
     assert isinstance(found.transactions, pl.DataFrame)

@@ -57,8 +57,9 @@ def tracking(
     -------
     DataFrame
         One row per model and period: ``model``; ``period``, from 1, the first beginning on the day of the first purchase of the
-        cohort; ``end``, its last day; ``holdout``, whether that lies after `calibration_end`; ``actual`` and ``expected`` repeat purchases in the
-        period, ``cumulative_actual`` and ``cumulative_expected`` until its end. The last period is shorter where `end` cuts it.
+        cohort; ``end``, its last day; ``holdout``, whether that lies after `calibration_end`; ``actual`` and ``expected`` repeat
+        purchases in the period, ``cumulative_actual`` and ``cumulative_expected`` until its end. The last period is shorter where
+        `end` cuts it.
 
     Raises
     ------
