@@ -7,13 +7,16 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmkit._kernels import linkage as _k
-from crmkit.dedupe import FellegiSunter, pairs
-from crmkit.dedupe.model import Made, collapse, fit_patterns
+from crmkit.dedupe import FellegiSunter, _patterns, _rules, fit_fellegi_sunter, pairs
+from crmkit.dedupe._fit import fit_patterns
+from crmkit.dedupe._patterns import Made
+from crmkit.dedupe._rules import Part, Sides
 from crmkit.errors import ConvergenceWarning, DataError, DataWarning, OptionError
 from naive import linkage as naive
 
@@ -93,10 +96,14 @@ def test_weight_is_the_sum_of_the_evidence_and_missing_is_silent():
         model.match_weight([[0, 2, 0]])
 
 
+def made(columns, patterns):
+    return Made(columns, columns, (), patterns)
+
+
 def blocked():
     """Fit the known patterns as the pairs of two rules, one on the first column and one on the others."""
     chance = [np.array([1 - share, share]) for share in (0.1, 0.025, 0.2)]
-    rules = {"a": Made(("a",), PATTERNS[:, 0] == 1), "b + c": Made(("b", "c"), PATTERNS[:, 1:].all(axis=1))}
+    rules = {"a": made(("a",), PATTERNS[:, 0] == 1), "b + c": made(("b", "c"), PATTERNS[:, 1:].all(axis=1))}
     return fit(chance, rules=rules, total=10_000.0)
 
 
@@ -146,7 +153,7 @@ def test_the_pairs_of_a_rule_on_other_columns_must_be_named():
 
 def test_matches_that_agree_less_than_others_are_reported():
     patterns = np.array([[1, 0], [1, 1]], dtype=np.int8)
-    rules = {"a": Made(("a",), np.array([True, True]))}
+    rules = {"a": made(("a",), np.array([True, True]))}
     with pytest.warns(ConvergenceWarning), pytest.warns(DataWarning, match="could not be told apart"):
         fit_patterns(
             patterns,
@@ -176,48 +183,63 @@ def test_agreement_is_never_weaker_evidence_than_silence():
     assert sum(model.m["a"]) == pytest.approx(1.0)
 
 
+def laid_out(codes, sides, window=0):
+    field = SimpleNamespace(codes=np.array(codes, dtype=np.int32), n_values=4, values=list("abcd"))
+    rule = (Part("x", "neighbours", window),) if window else (Part("x"),)
+    return _rules.lay_out(rule, {"x": field}, sides)[0]
+
+
+def made_pairs(blocks, sides, **options):
+    rows = [(left, right) for _, left, right in pairs.stream(blocks, sides, **options)]
+    return [pair for left, right in rows for pair in zip(left.tolist(), right.tolist(), strict=True)]
+
+
 @settings(deadline=None)  # the first example compiles
 @given(
     keys=st.integers(1, 12).flatmap(
         lambda n: st.lists(st.lists(st.integers(-1, 3), min_size=n, max_size=n), min_size=1, max_size=4)
-    )
+    ),
+    window=st.integers(0, 3),
+    second=st.integers(0, 5),
 )
-def test_pairs_are_made_once_and_all_of_them(keys):
-    blocks = []
-    for number, rule in enumerate(keys):
-        codes = np.array(rule, dtype=np.int32)
-        blocks.append(pairs.block((str(number),), [SimpleNamespace(codes=codes, n_values=4)]))
-    left, right, added = pairs.emit(blocks, n_threads=1)
-    made = list(zip(left.tolist(), right.tolist(), strict=True))
-    assert len(made) == len(set(made)) == sum(added)
-    assert set(made) == naive.pairs_in_blocks(keys)
-    for rule, laid_out in zip(keys, blocks, strict=True):
-        assert laid_out.n_pairs == len(naive.pairs_in_blocks([rule]))
+def test_pairs_are_made_once_and_all_of_them(keys, window, second):
+    n = len(keys[0])
+    other = min(second, n - 1)
+    sides = Sides.of(n - other, other)
+    side = sides.of_row.tolist()
+    blocks = [laid_out(rule, sides, window if number == 1 else 0) for number, rule in enumerate(keys)]
+    windows = {1: window} if window else {}
+    expected = {pair for pair in naive.pairs_of_rules(keys, windows) if not other or side[pair[0]] != side[pair[1]]}
+    found = made_pairs(blocks, sides, n_threads=1)
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+    for number, (rule, block) in enumerate(zip(keys, blocks, strict=True)):
+        alone = naive.pairs_of_rules([rule], {0: windows[number]} if number in windows else {})
+        assert block.n_pairs == sum(not other or side[a] != side[b] for a, b in alone)
 
 
 @settings(deadline=None)  # the first example compiles
 @given(rows=st.lists(st.tuples(st.integers(-1, 2), st.integers(-1, 2)), min_size=1, max_size=12))
 def test_a_rule_of_two_columns_needs_both(rows):
-    first, second = (np.array(column, dtype=np.int32) for column in zip(*rows, strict=True))
-    laid_out = pairs.block(("a", "b"), [SimpleNamespace(codes=first, n_values=3), SimpleNamespace(codes=second, n_values=3)])
+    fields = {
+        name: SimpleNamespace(codes=np.array(column, dtype=np.int32), n_values=3)
+        for name, column in zip("ab", zip(*rows, strict=True), strict=True)
+    }
+    sides = Sides.of(len(rows))
+    (block,) = _rules.lay_out((Part("a"), Part("b")), fields, sides)
     joint = [-1 if min(row) < 0 else 10 * row[0] + row[1] for row in rows]
-    left, right, _ = pairs.emit([laid_out])
-    assert set(zip(left.tolist(), right.tolist(), strict=True)) == naive.pairs_in_blocks([joint])
-    assert left.size == laid_out.n_pairs
+    found = made_pairs([block], sides)
+    assert set(found) == naive.pairs_in_blocks([joint])
+    assert len(found) == block.n_pairs
 
 
 def test_pieces_join_to_the_whole(monkeypatch):
     rng = np.random.default_rng(0)
-    blocks = [
-        pairs.block((str(rule),), [SimpleNamespace(codes=rng.integers(-1, 6, 60).astype(np.int32), n_values=6)])
-        for rule in range(2)
-    ]
-    whole = pairs.emit(blocks, n_threads=1)
+    sides = Sides.of(60)
+    blocks = [laid_out(rng.integers(-1, 4, 60), sides) for rule in range(2)]
+    whole = made_pairs(blocks, sides, n_threads=1)
     monkeypatch.setattr(pairs, "PIECE", 7)
-    cut = pairs.emit(blocks, n_threads=2)
-    assert (cut[0] == whole[0]).all()
-    assert (cut[1] == whole[1]).all()
-    assert cut[2] == whole[2]
+    assert made_pairs(blocks, sides, n_threads=2) == whole
 
 
 @settings(deadline=None)  # the first example compiles
@@ -233,16 +255,90 @@ def test_components_are_numbered_by_their_smallest_member(graph):
     assert _k.components(n, left, right).tolist() == naive.components(n, edges)
 
 
-def test_patterns_beyond_one_machine_word_are_still_told_apart():
+@pytest.mark.parametrize("width", [3, 20, 40], ids=["counted in a table", "sorted", "beyond one machine word"])
+def test_patterns_are_told_apart(width):
     rng = np.random.default_rng(0)
-    columns = [rng.integers(-1, 3, 200).astype(np.int8) for _ in range(40)]
-    patterns = collapse(columns, [3] * 40)
-    assert (patterns.levels[patterns.of_pair] == np.stack(columns, axis=1)).all()
+    codes = [rng.integers(-1, 3, 200).astype(np.int8) for _ in range(width)]
+    fields = [
+        SimpleNamespace(column=str(k), levels=(0,) * 3, n_values=4, compare=lambda a, b, k=k: codes[k]) for k in range(width)
+    ]
+    rows = np.arange(200, dtype=np.int32)
+    patterns = _patterns.compare(fields, [], Sides.of(200), given=(rows, rows)).patterns
+    assert (patterns.levels[patterns.of_pair] == np.stack(codes, axis=1)).all()
     assert patterns.counts.sum() == 200
     assert len(np.unique(patterns.levels, axis=0)) == patterns.counts.size
 
 
-@pytest.mark.parametrize("blocking", ["email", [], [()], [("a", "a")], [3], {"a"}, [["a", 3]]])
+@pytest.mark.parametrize("blocking", ["email", [], [()], [("email", "email")], [3], {"email"}, [["email", 3]]])
 def test_rules_of_another_shape_are_refused(blocking):
     with pytest.raises(OptionError, match="blocking= is a list of rules"):
-        pairs.checked_rules(blocking)
+        _rules.parsed(blocking, ["email"])
+
+
+def test_levels_of_pairs_alone_are_enough():
+    table = pd.DataFrame(PATTERNS, columns=list("abc")).assign(count=COUNTS)
+    model = fit_fellegi_sunter(table, weight="count")
+    again = fit_fellegi_sunter(table, weight="count", start=(0.6, 0.1))
+    assert model.prior == pytest.approx(0.5, rel=0.01)
+    assert again.prior == pytest.approx(model.prior, rel=1e-5)
+    assert model.probability(PATTERNS) == pytest.approx(POSTERIORS, rel=0.01)
+    spread = table.loc[table.index.repeat(table["count"].astype(int))].drop(columns="count")
+    assert fit_fellegi_sunter(spread).m["a"] == pytest.approx(model.m["a"])
+    with pytest.raises(DataError, match="three or more"):
+        fit_fellegi_sunter(table[["a", "b"]])
+    with pytest.raises(DataError, match="'a': 8 levels below -1"):
+        fit_fellegi_sunter(table.assign(a=-2), weight="count")
+    with pytest.raises(OptionError, match="start="):
+        fit_fellegi_sunter(table, weight="count", start=0.5)
+
+
+def simulated(rng, shares, n):
+    """Pairs of one block: agreement on name, born, street, town, phone for matches, movers, kin and strangers."""
+    agree = np.array(
+        [[0.9, 0.95, 0.9, 0.97, 0.8], [0.9, 0.95, 0.01, 0.1, 0.5], [0.03, 0.01, 0.95, 0.97, 0.6], [0.03, 0.01, 0.01, 0.1, 0.01]]
+    )
+    classes = rng.choice(4, n, p=shares)
+    return classes, (rng.random((n, 5)) < agree[classes]).astype(np.int8)
+
+
+def test_people_who_live_together_and_people_who_moved_are_told_apart():
+    rng = np.random.default_rng(3)
+    names = ["name", "born", "street", "town", "phone"]
+    kinds = dict(zip(names, ["name", "date", "address", "text", "phone"], strict=True))
+    classes, levels = simulated(rng, [0.25, 0.05, 0.3, 0.4], 40_000)
+    patterns, of_pair, counts = np.unique(levels, axis=0, return_inverse=True, return_counts=True)
+    chance = [np.array([1 - share, share]) for share in (0.03, 0.01, 0.01, 0.1, 0.01)]
+    everything = {"rule": Made(("email",), ("email",), (), np.ones(len(patterns), dtype=np.bool_), own_u=True)}
+    options = {"kinds": kinds, "levels": dict.fromkeys(names, ("exact",)), "u": chance, "rules": everything}
+    model = fit_patterns(patterns, counts.astype(float), **options)
+    assert model.rule_prior["rule"] == pytest.approx(0.3, abs=0.01)
+    assert model.rule_moved["rule"] == pytest.approx(0.05, abs=0.01)
+    assert model.rule_related["rule"] == pytest.approx(0.3, abs=0.01)
+    assert model.related["street"][1] == pytest.approx(0.95, abs=0.02)
+    assert model.related["born"][1] == pytest.approx(0.01, abs=1e-6)
+    assert model.moved["name"] == model.m["name"]
+    found = model.match_weight(patterns, made_by={"rule": np.ones(len(patterns), dtype=np.bool_)})[of_pair.ravel()]
+    probability = 1 / (1 + np.exp2(-found))
+    assert probability.sum() == pytest.approx((classes < 2).sum(), rel=0.02)
+    # without the two classes, people who live together pass for matches
+    blurred = fit_patterns(patterns, counts.astype(float), **options, related=False)
+    assert not blurred.related
+    assert blurred.rule_prior["rule"] > 0.4
+
+
+def test_classes_that_are_not_there_are_not_found():
+    rng = np.random.default_rng(4)
+    names = ["name", "born", "street", "town", "phone"]
+    _, levels = simulated(rng, [0.3, 0.0, 0.0, 0.7], 20_000)
+    patterns, counts = np.unique(levels, axis=0, return_counts=True)
+    model = fit_patterns(
+        patterns,
+        counts.astype(float),
+        kinds=dict(zip(names, ["name", "date", "address", "text", "phone"], strict=True)),
+        levels=dict.fromkeys(names, ("exact",)),
+        u=[np.array([1 - share, share]) for share in (0.03, 0.01, 0.01, 0.1, 0.01)],
+        rules={"rule": Made(("email",), ("email",), (), np.ones(len(patterns), dtype=np.bool_), own_u=True)},
+    )
+    assert not model.related
+    assert not model.moved
+    assert model.rule_prior["rule"] == pytest.approx(0.3, abs=0.01)

@@ -12,6 +12,19 @@ def pairs_in_blocks(keys: Sequence[Sequence[int]]) -> set[tuple[int, int]]:
     return {(i, j) for i, j in combinations(range(len(keys[0])), 2) if any(rule[i] >= 0 and rule[i] == rule[j] for rule in keys)}
 
 
+def pairs_of_rules(keys: Sequence[Sequence[int]], windows: dict[int, int]) -> set[tuple[int, int]]:
+    """Pairs that some rule makes: rows of one block, or, for a rule with a window, rows at most so many places apart in order."""
+    found = set()
+    for number, rule in enumerate(keys):
+        if number not in windows:
+            found |= pairs_in_blocks([rule])
+            continue
+        order = sorted((i for i in range(len(rule)) if rule[i] >= 0), key=lambda i: (rule[i], i))
+        for place, i in enumerate(order):
+            found |= {(min(i, j), max(i, j)) for j in order[place + 1 : place + 1 + windows[number]]}
+    return found
+
+
 def match_weight(levels: Sequence[int], m: Sequence[Sequence[float]], u: Sequence[Sequence[float]], prior: float) -> float:
     """Log odds in bits that a pair is a match; a level of -1 is silent."""
     odds = prior / (1 - prior)

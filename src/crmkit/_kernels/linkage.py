@@ -1,4 +1,4 @@
-"""Record linkage on arrays: pairs inside blocks, matches and non-matches as a mixture, connected components."""
+"""Record linkage on arrays: matches and non-matches as a mixture, connected components."""
 
 from __future__ import annotations
 
@@ -7,42 +7,7 @@ from numpy.typing import NDArray
 
 from crmkit._jit import kernel
 
-__all__ = ["components", "expectation_maximisation", "pairs_in_blocks"]
-
-
-@kernel
-def pairs_in_blocks(
-    keys: NDArray[np.int32],
-    rule: int,
-    order: NDArray[np.int32],
-    ends: NDArray[np.int32],
-    start: int,
-    stop: int,
-    size: int,
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """List the pairs that `rule` puts in one block and no earlier rule does, for rows at ``start <= place < stop``.
-
-    `keys` holds a block number per rule and row, -1 where the rule does not apply. `order` lists rows by the key of
-    `rule`, ascending inside a block; the block of the row at `place` ends before ``ends[place]``. At most `size` pairs
-    arise.
-    An earlier rule needs no look-up table: its keys of the two rows are equal, or they are not.
-    """
-    left, right = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
-    n = 0
-    for place in range(start, stop):
-        i = order[place]
-        for other in range(place + 1, ends[place]):
-            j = order[other]
-            new = True
-            for earlier in range(rule):
-                if keys[earlier, i] >= 0 and keys[earlier, i] == keys[earlier, j]:
-                    new = False
-                    break
-            if new:
-                left[n] = i
-                right[n] = j
-                n += 1
-    return left[:n].copy(), right[:n].copy()
+__all__ = ["components", "expectation_maximisation"]
 
 
 @kernel
@@ -51,56 +16,89 @@ def expectation_maximisation(
     counts: NDArray[np.float64],
     blocks: NDArray[np.int64],
     used: NDArray[np.bool_],
+    teaches: NDArray[np.bool_],
+    tied: NDArray[np.bool_],
     sizes: NDArray[np.int64],
-    m_start: NDArray[np.float64],
+    tables: NDArray[np.float64],
     u_start: NDArray[np.float64],
-    prior_start: NDArray[np.float64],
-    m_pseudo: NDArray[np.float64],
+    share_start: NDArray[np.float64],
+    pseudo: NDArray[np.float64],
     u_pseudo: NDArray[np.float64],
     learn_u: bool,
+    classes: NDArray[np.bool_],
     tolerance: float,
     max_iterations: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float, int]:
-    """Fit one m, and a share of matches and a u per block; return them with log-likelihood, last change and steps.
+    """Fit a mixture of up to four classes of pairs to patterns of agreement by the EM algorithm.
 
-    A row is a pattern of agreement inside a block, `counts` times; a level of -1 is missing and says nothing. Block b
-    uses field f only where ``used[b, f]``. `m_pseudo` and `u_pseudo` are pairs per level added to what is seen. Where u
-    is known, the best level of a field is never weaker evidence than silence (m >= u there).
+    The classes are 0 matches, 1 matches who moved, 2 people who live together, 3 others; ``classes`` says which there are.
+    A row is a pattern of agreement inside a block, `counts` times; a level of -1 is missing and says nothing. Block b uses field
+    f only where ``used[b, f]``, and learns from it what classes 0 to 2 agree on only where ``teaches[b, f]``. These classes have
+    one row of ``tables`` for all blocks, class 1 that of class 0 for fields that are `tied`; class 3 has a u per block. Every
+    block has its shares of the classes. `pseudo` and `u_pseudo` are pairs per level added to what is seen. Where u is known,
+    the best level of a field is never weaker evidence than silence (m >= u there). Returns tables, u, shares, log-likelihood,
+    last change and steps.
     """
     n_patterns, n_fields = patterns.shape
-    n_blocks, n_levels = prior_start.size, m_start.shape[1]
-    m, u, prior = m_start.copy(), u_start.copy(), prior_start.copy()
-    evidence = np.zeros((n_blocks, n_fields, n_levels))
-    in_block = np.zeros(n_blocks)
+    n_blocks, n_levels = share_start.shape[0], tables.shape[2]
+    known, u, share = tables.copy(), u_start.copy(), share_start.copy()
+    log_known, log_u, log_share = np.zeros(known.shape), np.zeros(u.shape), np.zeros(share.shape)
+    in_block, n_classes = np.zeros(n_blocks), 0
+    for c in range(4):
+        n_classes += classes[c]
     for p in range(n_patterns):
         in_block[blocks[p]] += counts[p]
-    change, steps = np.inf, 0
+    odds = np.zeros(4)
+    change, steps, likelihood = np.inf, 0, 0.0
 
-    while steps < max_iterations and change > tolerance:
-        steps += 1
+    while True:
+        for f in range(n_fields):
+            for g in range(sizes[f]):
+                for c in range(3):
+                    log_known[c, f, g] = np.log(known[0 if c == 1 and tied[f] else c, f, g])
+                for b in range(n_blocks):
+                    log_u[b, f, g] = np.log(u[b, f, g])
         for b in range(n_blocks):
-            for f in range(n_fields):
-                for g in range(sizes[f]):
-                    evidence[b, f, g] = np.log(m[f, g]) - np.log(u[b, f, g])
-
-        m_sum, u_sum, matches = m_pseudo.copy(), u_pseudo.copy(), np.zeros(n_blocks)
+            for c in range(4):
+                log_share[b, c] = np.log(share[b, c]) if classes[c] else -np.inf
+        sums, u_sum, members = pseudo.copy(), u_pseudo.copy(), np.zeros((n_blocks, 4))
+        likelihood = 0.0
         for p in range(n_patterns):
             b = blocks[p]
-            odds = np.log(prior[b]) - np.log1p(-prior[b])
+            for c in range(4):
+                odds[c] = log_share[b, c]
             for f in range(n_fields):
-                if used[b, f] and patterns[p, f] >= 0:
-                    odds += evidence[b, f, patterns[p, f]]
-            match = counts[p] / (1.0 + np.exp(min(-odds, 700.0)))
-            matches[b] += match
+                g = patterns[p, f]
+                if used[b, f] and g >= 0:
+                    for c in range(3):
+                        odds[c] += log_known[c, f, g]
+                    odds[3] += log_u[b, f, g]
+            high = max(max(odds[0], odds[1]), max(odds[2], odds[3]))
+            total = 0.0
+            for c in range(4):
+                odds[c] = np.exp(odds[c] - high)
+                total += odds[c]
+            likelihood += counts[p] * (high + np.log(total))
+            for c in range(4):
+                odds[c] *= counts[p] / total
+                members[b, c] += odds[c]
             for f in range(n_fields):
-                if used[b, f] and patterns[p, f] >= 0:
-                    m_sum[f, patterns[p, f]] += match
-                    u_sum[b, f, patterns[p, f]] += counts[p] - match
+                g = patterns[p, f]
+                if used[b, f] and g >= 0:
+                    if teaches[b, f]:
+                        sums[0, f, g] += odds[0]
+                        sums[0 if tied[f] else 1, f, g] += odds[1]
+                        sums[2, f, g] += odds[2]
+                    u_sum[b, f, g] += odds[3]
+        if steps >= max_iterations or change <= tolerance:
+            break
+        steps += 1
 
         change = 0.0
         for f in range(n_fields):
             top = sizes[f] - 1
-            _normalise(m_sum[f], sizes[f])
+            for c in range(3):
+                _normalise(sums[c, f], sizes[f])
             if learn_u:
                 for b in range(n_blocks):
                     _normalise(u_sum[b, f], sizes[f])
@@ -109,32 +107,25 @@ def expectation_maximisation(
                         u[b, f, g] = u_sum[b, f, g]
             else:
                 for b in range(n_blocks):
-                    if m_sum[f, top] < u[b, f, top]:
+                    if sums[0, f, top] < u[b, f, top]:
                         # the constrained maximum: the bound itself, the other levels in their old proportions
-                        rest = (1.0 - u[b, f, top]) / (1.0 - m_sum[f, top])
+                        rest = (1.0 - u[b, f, top]) / (1.0 - sums[0, f, top])
                         for g in range(top):
-                            m_sum[f, g] *= rest
-                        m_sum[f, top] = u[b, f, top]
-            for g in range(sizes[f]):
-                change = max(change, abs(m_sum[f, g] - m[f, g]))
-                m[f, g] = m_sum[f, g]
+                            sums[0, f, g] *= rest
+                        sums[0, f, top] = u[b, f, top]
+            for c in range(3):
+                if classes[c]:
+                    for g in range(sizes[f]):
+                        change = max(change, abs(sums[c, f, g] - known[c, f, g]))
+                        known[c, f, g] = sums[c, f, g]
         for b in range(n_blocks):
-            # half a match and half a non-match more than were seen: the share never reaches 0 or 1
-            share = (matches[b] + 0.5) / (in_block[b] + 1.0)
-            change = max(change, abs(share - prior[b]))
-            prior[b] = share
-
-    likelihood = 0.0
-    for p in range(n_patterns):
-        b = blocks[p]
-        match, other = np.log(prior[b]), np.log1p(-prior[b])
-        for f in range(n_fields):
-            if used[b, f] and patterns[p, f] >= 0:
-                match += np.log(m[f, patterns[p, f]])
-                other += np.log(u[b, f, patterns[p, f]])
-        high = max(match, other)
-        likelihood += counts[p] * (high + np.log(np.exp(match - high) + np.exp(other - high)))
-    return m, u, prior, likelihood, change, steps
+            # half a pair of each kind more than were seen: no share ever reaches 0
+            for c in range(4):
+                if classes[c]:
+                    new = (members[b, c] + 0.5) / (in_block[b] + 0.5 * n_classes)
+                    change = max(change, abs(new - share[b, c]))
+                    share[b, c] = new
+    return known, u, share, likelihood, change, steps
 
 
 @kernel

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmkit._jit import kernel
+from crmkit._kernels.encode import ones
 
-__all__ = ["jaro_winkler", "levenshtein"]
+__all__ = ["character_masks", "jaro_winkler", "levenshtein", "osa"]
+
+Characters = NDArray[np.uint8] | NDArray[np.int32]
 
 PREFIX_WEIGHT = 0.1
 PREFIX_CAP = 4
@@ -19,23 +22,45 @@ BOOST_ABOVE = 0.7
 
 
 @kernel
+def character_masks(characters: Characters, offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """For each string the set of its characters, modulo 64, as bits."""
+    masks = np.zeros(offsets.size - 1, dtype=np.uint64)
+    for k in range(masks.size):
+        for i in range(offsets[k], offsets[k + 1]):
+            masks[k] |= np.uint64(1) << np.uint64(characters[i] & 63)
+    return masks
+
+
+@kernel
 def jaro_winkler(
-    characters: NDArray[np.int32],
+    characters: Characters,
     offsets: NDArray[np.int64],
+    masks: NDArray[np.uint64],
     alphabet: int,
     left: NDArray[np.int32],
     right: NDArray[np.int32],
+    cut: float,
 ) -> NDArray[np.float64]:
-    """Jaro-Winkler similarity of each pair; two empty strings are equal, one empty has nothing in common."""
+    """Jaro-Winkler similarity of each pair; two empty strings are equal, one empty has nothing in common.
+
+    With `cut` above 0 a pair that cannot reach it, by lengths and by sets of characters, is 0 without more work; a pair that
+    reaches it is never lost.
+    """
     out = np.empty(left.size, dtype=np.float64)
     table = np.zeros(max(alphabet, 1), dtype=np.uint64)
     for k in range(left.size):
         s_start, s_end = offsets[left[k]], offsets[left[k] + 1]
         t_start, t_end = offsets[right[k]], offsets[right[k] + 1]
-        s, t = characters[s_start:s_end], characters[t_start:t_end]
-        if s.size == 0 or t.size == 0:
-            out[k] = 1.0 if s.size == t.size else 0.0
+        if s_start == s_end or t_start == t_end:
+            out[k] = 1.0 if s_end - s_start == t_end - t_start else 0.0
             continue
+        if cut > 0.0:
+            s_only = np.int64(ones(masks[left[k]] & ~masks[right[k]]))
+            t_only = np.int64(ones(masks[right[k]] & ~masks[left[k]]))
+            if _at_most(s_end - s_start, t_end - t_start, s_only, t_only) < cut:
+                out[k] = 0.0
+                continue
+        s, t = characters[s_start:s_end], characters[t_start:t_end]
         reach = max(max(s.size, t.size) // 2 - 1, 0)
         if s.size <= 64 and t.size <= 64:
             common, moved = _common_bits(s, t, reach, table)
@@ -59,7 +84,16 @@ def jaro_winkler(
 
 
 @kernel
-def _common_bits(s: NDArray[np.int32], t: NDArray[np.int32], reach: int, table: NDArray[np.uint64]) -> tuple[int, int]:
+def _at_most(s_size: int, t_size: int, s_only: int, t_only: int) -> float:
+    """Bound the similarity of two strings of which so many different characters are in one only."""
+    common = min(s_size - s_only, t_size - t_only)
+    jaro = (common / s_size + common / t_size + 1.0) / 3.0
+    # a hair above, since the sums of the measure itself are rounded
+    return jaro + PREFIX_CAP * PREFIX_WEIGHT * (1.0 - jaro) + 1e-9
+
+
+@kernel
+def _common_bits(s: Characters, t: Characters, reach: int, table: NDArray[np.uint64]) -> tuple[int, int]:
     """Count the characters in common within `reach`, and how many of them stand in another order; both up to 64 long.
 
     `table` is scratch of one word per character, all zero on entry and on return.
@@ -96,7 +130,7 @@ def _common_bits(s: NDArray[np.int32], t: NDArray[np.int32], reach: int, table: 
 
 
 @kernel
-def _common_arrays(s: NDArray[np.int32], t: NDArray[np.int32], reach: int) -> tuple[int, int]:
+def _common_arrays(s: Characters, t: Characters, reach: int) -> tuple[int, int]:
     """Do what `_common_bits` does for strings of any length."""
     s_taken, t_taken = np.zeros(s.size, dtype=np.bool_), np.zeros(t.size, dtype=np.bool_)
     common = 0
@@ -121,7 +155,7 @@ def _common_arrays(s: NDArray[np.int32], t: NDArray[np.int32], reach: int) -> tu
 
 @kernel
 def levenshtein(
-    characters: NDArray[np.int32],
+    characters: Characters,
     offsets: NDArray[np.int64],
     alphabet: int,
     left: NDArray[np.int32],
@@ -146,7 +180,7 @@ def levenshtein(
 
 
 @kernel
-def _edits_bits(s: NDArray[np.int32], t: NDArray[np.int32], table: NDArray[np.uint64]) -> int:
+def _edits_bits(s: Characters, t: Characters, table: NDArray[np.uint64]) -> int:
     """Edit distance by Myers' bit vectors (Hyyro's form): column j of the table as its vertical steps up and down.
 
     `s` has 1 to 63 characters: the one addition then never leaves 64 bits. `table` is zero on entry and on return.
@@ -179,7 +213,7 @@ def _edits_bits(s: NDArray[np.int32], t: NDArray[np.int32], table: NDArray[np.ui
 
 
 @kernel
-def _edits_rows(s: NDArray[np.int32], t: NDArray[np.int32]) -> int:
+def _edits_rows(s: Characters, t: Characters) -> int:
     """Edit distance by the textbook recursion, one row at a time: any length."""
     row = np.arange(s.size + 1)
     for j in range(t.size):
@@ -189,4 +223,77 @@ def _edits_rows(s: NDArray[np.int32], t: NDArray[np.int32]) -> int:
             replaced = corner + (0 if s[i] == t[j] else 1)
             corner = row[i + 1]
             row[i + 1] = min(replaced, corner + 1, row[i] + 1)
+    return int(row[s.size])
+
+
+@kernel
+def osa(
+    characters: Characters,
+    offsets: NDArray[np.int64],
+    alphabet: int,
+    left: NDArray[np.int32],
+    right: NDArray[np.int32],
+) -> NDArray[np.int64]:
+    """Least number of edits of each pair, where two neighbours that changed places are one edit."""
+    out = np.empty(left.size, dtype=np.int64)
+    table = np.zeros(max(alphabet, 1), dtype=np.uint64)
+    for k in range(left.size):
+        s_start, s_end = offsets[left[k]], offsets[left[k] + 1]
+        t_start, t_end = offsets[right[k]], offsets[right[k] + 1]
+        s, t = characters[s_start:s_end], characters[t_start:t_end]
+        if s.size > t.size:
+            s, t = t, s
+        if s.size == 0:
+            out[k] = t.size
+        elif s.size <= 63:
+            out[k] = _osa_bits(s, t, table)
+        else:
+            out[k] = _osa_rows(s, t)
+    return out
+
+
+@kernel
+def _osa_bits(s: Characters, t: Characters, table: NDArray[np.uint64]) -> int:
+    """Do what `_edits_bits` does, with exchanged neighbours as diagonal steps (Hyyro's form)."""
+    zero, one = np.uint64(0), np.uint64(1)
+    for i in range(s.size):
+        table[s[i]] |= one << np.uint64(i)
+
+    used = (one << np.uint64(s.size)) - one
+    last = one << np.uint64(s.size - 1)
+    up, down, diagonal, before = used, zero, zero, zero
+    edits = s.size
+    for j in range(t.size):
+        match = table[t[j]]
+        exchanged = ((~diagonal & match) << one) & before
+        diagonal = (((((match & up) + up) ^ up) | match | down) | exchanged) & used
+        right_up = (down | ~(diagonal | up)) & used
+        right_down = diagonal & up
+        if right_up & last != zero:
+            edits += 1
+        if right_down & last != zero:
+            edits -= 1
+        right_up = ((right_up << one) | one) & used
+        right_down = (right_down << one) & used
+        up = (right_down | ~(diagonal | right_up)) & used
+        down = right_up & diagonal
+        before = match
+
+    for i in range(s.size):
+        table[s[i]] = zero
+    return edits
+
+
+@kernel
+def _osa_rows(s: Characters, t: Characters) -> int:
+    """Distance by the textbook recursion over three rows: any length."""
+    before, row, after = np.zeros(s.size + 1, dtype=np.int64), np.arange(s.size + 1), np.zeros(s.size + 1, dtype=np.int64)
+    for j in range(t.size):
+        after[0] = j + 1
+        for i in range(s.size):
+            best = min(row[i] + (0 if s[i] == t[j] else 1), row[i + 1] + 1, after[i] + 1)
+            if i > 0 and j > 0 and s[i] == t[j - 1] and s[i - 1] == t[j]:
+                best = min(best, before[i - 1] + 1)
+            after[i + 1] = best
+        before, row, after = row, after, before
     return int(row[s.size])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -11,16 +10,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame, _options, _threads
+from crmkit import _frame, _options
 from crmkit._kernels import linkage as _k
-from crmkit.dedupe import model as _model
+from crmkit.dedupe import _cluster, _score
 from crmkit.dedupe import pairs as _pairs
-from crmkit.dedupe.fields import Field, checked, encode_field
-from crmkit.dedupe.model import FellegiSunter
-from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
+from crmkit.dedupe._levels import checked
+from crmkit.dedupe._quality import Quality, quality_of, threshold_for
+from crmkit.dedupe._records import Prepared, per_record, prepare
+from crmkit.dedupe._steps import ids_of_pairs
+from crmkit.dedupe._train import MAX_PAIRS, Setting, Trained, train
+from crmkit.dedupe.fields import check_columns, encode_field
+from crmkit.dedupe.model import FellegiSunter, as_probability
+from crmkit.errors import OptionError
 from crmkit.results import Frozen
 
-PIECE = 1 << 18  # pairs compared by one piece of work
+LEAST_PROBABILITY = 0.001
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -33,33 +37,52 @@ class Deduplication(Frozen):
         Cluster number of every record, in the order of the records and indexed by record id (elsewhere than in pandas:
         a frame of id and cluster). Records of one cluster are one person.
     pairs : DataFrame
-        Every pair compared, best first: `left` and `right` (record ids), `match_weight` (log2 odds, in bits),
-        `probability`.
+        The pairs compared that reach `min_probability`, best first: `left` and `right` (record ids), `match_weight` (log2
+        odds, in bits), `probability`.
+    sizes : DataFrame
+        One row per cluster of two records or more, the largest first, as in `Clusters`.
     model : FellegiSunter
         What was learned.
+    quality : Quality
+        Estimated precision, recall and blocking recall with intervals, and in words where they cannot be told.
+    households : Series or None
+        Household number of every record, where `household` was given.
     report : mapping
         Counts: rows, pairs per rule, comparisons, estimated matches, clusters, largest cluster and more.
     """
 
     clusters: Any
     pairs: Any
+    sizes: Any
     model: FellegiSunter
+    quality: Quality
+    households: Any
     report: Mapping[str, Any]
 
     def __repr__(self) -> str:
         shown = ("rows", "comparisons", "links", "clusters", "duplicates", "largest_cluster", "converged")
-        return "\n".join(["Deduplication", *(f"  {name:<15}  {self.report[name]}" for name in shown)])
+        lines = ["Deduplication", *(f"  {name:<15}  {self.report[name]}" for name in shown)]
+        return "\n".join([*lines, *(f"  {line}" for line in self.quality.lines())])
 
 
 def deduplicate(
     records: Any,
     /,
-    fields: Mapping[str, Any],
+    fields: Mapping[Any, Any],
     blocking: Sequence[str | Sequence[str]] | None = None,
     threshold: float = 0.95,
     *,
     id: str | None = None,  # noqa: A002
-    max_pairs: int = 20_000_000,
+    target_precision: float | None = None,
+    method: str = "connected",
+    veto: Sequence[str | Sequence[str]] = (),
+    household: Sequence[str] | None = None,
+    labels: Any = None,
+    term_frequency: Sequence[str] | None = None,
+    min_probability: float = LEAST_PROBABILITY,
+    max_pairs: int = MAX_PAIRS,
+    max_block: int | None = None,
+    max_cluster: int = _cluster.LARGE,
     rng: Any = 0,
     n_threads: int | None = None,
 ) -> Deduplication:
@@ -70,22 +93,44 @@ def deduplicate(
     records : DataFrame
         One row per record.
     fields : mapping of str to str or list
-        What each column to compare holds, three columns or more: ``"name"``, ``"text"``, ``"date"``, ``"email"``,
-        ``"phone"``, ``"id"`` (a number or code that identifies) or ``"category"``; or its levels of agreement, best
-        first, such as ``["exact", ("jaro_winkler", 0.9)]`` (also ``("levenshtein", edits)``, ``("date_parts", 2)``,
-        ``"local_part"``). Case, white space and compatibility forms of characters never matter; an empty or blank value
-        is missing.
+        What each column to compare holds, three columns or more: ``"name"``, ``"text"``, ``"address"``, ``"date"``,
+        ``"email"``, ``"phone"``, ``"id"`` (a number or code that identifies), ``"category"``, ``"number"``, ``"set"`` (words
+        between ``;``) or ``"geo"`` (two columns as the key, ``("lat", "lon")``, in degrees); or its levels of agreement, best
+        first, such as ``["exact", ("jaro_winkler", 0.9)]`` (also ``("levenshtein", edits)``, ``("osa", edits)``,
+        ``("date_parts", 2)``, ``("days", most)``, ``"swapped"``, ``"local_part"``, ``("difference", most)``,
+        ``("percent", most)``, ``("km", most)``, ``("overlap", words)``, ``("jaccard", share)``, ``("reversed", other column)``).
+        Values are brought into a normal form: case, white space, titles, punctuation, forms of characters and of dates do not
+        matter; an empty or blank value or a placeholder ("n/a", 1900-01-01) is missing.
     blocking : list of str or tuple of str, optional
-        Which pairs to compare: those equal on all columns of at least one rule; a rule must leave two fields to judge
-        its pairs. By default the rules follow from the data: each field alone if its equality makes at most ten pairs
-        per record, combinations of two or three of the other fields under the same bound; twenty pairs per record in
+        Which pairs to compare: those equal on all columns of at least one rule, as in `candidate_pairs`; a rule must leave two
+        fields to judge its pairs. By default the rules follow from the data: each field alone if its equality makes at most ten
+        pairs per record, combinations of two or three of the other fields under the same bound; twenty pairs per record in
         all.
     threshold : float, default 0.95
         Least probability, between 0 and 1, at which a pair is linked.
     id : str, optional
         Column of unique record ids; by default the index of a pandas frame, which must be unique, else the row number.
+    target_precision : float, optional
+        Instead of `threshold`: the lowest threshold at which the expected precision of the links is this or more.
+    method : str, default "connected"
+        How links become clusters: ``"connected"``, ``"best_link"``, ``"complete"`` or ``"average"``, as in `cluster_pairs`.
+    veto : list of str or tuple of str, optional
+        Columns that tell people apart, as in `cluster_pairs`.
+    household : list of str, optional
+        Columns that people of one household share, such as ``["last_name", "street", "postcode"]``: `households` then joins people
+        with a record each that are equal on all of them.
+    labels : DataFrame, optional
+        Pairs that somebody judged, as in `fit_fellegi_sunter`.
+    term_frequency : list of str, optional
+        Fields whose rare values count for more, as in `fit_fellegi_sunter`.
+    min_probability : float, default 0.001
+        Least probability of a pair in `pairs`; 0 keeps all that were compared.
     max_pairs : int, default 20,000,000
-        Most pairs to make, summed over rules; about 60 bytes each. Known and checked before any is made.
+        Most pairs to make, summed over rules; about 12 bytes each. Known and checked before any is made.
+    max_block : int, optional
+        Most records in one block.
+    max_cluster : int, default 100
+        A cluster with more records is warned of.
     rng : int, Generator or None, default 0
         Seed of the random pairs behind u; only used where there are more than a million pairs.
     n_threads : int, optional
@@ -94,12 +139,13 @@ def deduplicate(
     Returns
     -------
     Deduplication
-        `clusters`, `pairs`, `model` and `report`. Cluster numbers follow the content of the records, not their order.
+        `clusters`, `pairs`, `sizes`, `model`, `quality`, `households` and `report`. Cluster numbers follow the content of the
+        records, not their order.
 
     Raises
     ------
     ColumnError
-        A column of `fields`, `blocking` or `id` is not in the frame.
+        A column of `fields`, `blocking`, `veto`, `household` or `id` is not in the frame.
     DataError
         Ids are missing or not unique.
     OptionError
@@ -111,13 +157,11 @@ def deduplicate(
     -----
     Under a rule that made the pair, level :math:`g_f` of field :math:`f` is :math:`\log_2 (m_{f g_f} / u_{f g_f})` bits of
     evidence; the match weight is their sum over the fields outside the rule plus the log2 odds of :math:`\lambda`, the
-    share of matches among the rule's pairs. Missing values add nothing; of several rules the largest weight counts.
-    m, one for all rules, and u and :math:`\lambda` of each rule come from the EM algorithm over patterns of agreement.
-    u starts from chance agreement (exact from the frequencies of values, fuzzy levels from random pairs) and keeps
-    it with the weight of a hundred pairs, or altogether where no rule leaves three fields to judge its pairs. A u per
-    rule keeps dependent fields honest: e-mails made of names are alike among people of one name, and are no evidence
-    there. Inside a rule, fields count as independent given match or non-match. Clusters are connected components of
-    the linked pairs.
+    share of matches among the rule's pairs, plus what rare values add. Missing values add nothing; of several rules the largest
+    weight counts. m, one for all rules, and u and :math:`\lambda` of each rule come from the EM algorithm over patterns of
+    agreement (see `fit_fellegi_sunter`). A u per rule keeps dependent fields honest: e-mails made of names are alike among people
+    of one name, and are no evidence there. Inside a rule, fields count as independent given match or non-match.
+    The steps are those of `candidate_pairs`, `compare_pairs`, `fit_fellegi_sunter`, `score_pairs` and `cluster_pairs`.
 
     References
     ----------
@@ -142,190 +186,112 @@ def deduplicate(
     >>> int(found.clusters.nunique())
     5
     """
-    frame = _frame.read(records)
     wanted = checked(fields)
-    _check_numbers(threshold, max_pairs)
-    for column in wanted:
-        if column not in frame.columns:
-            raise ColumnError.missing(column, frame.columns, keyword="fields")
-    if blocking is None and len(wanted) < 1 + _pairs.FIELDS_TO_JUDGE:
-        msg = (
-            f"fields= names {len(wanted)}: one chooses the pairs and at least two others must judge them. Name three or "
-            "more, or choose pairs by other columns with blocking="
-        )
-        raise OptionError(msg)
-    ids = record_ids(frame, id)
-    encoded = [encode_field(frame, column, kind, levels) for column, (kind, levels) in wanted.items()]
+    check_columns([_frame.read(records)], wanted)
+    setting = Setting.of(wanted, blocking, max_pairs, max_block, term_frequency)
+    check_choices(threshold, target_precision, min_probability)
+    _options.choice("method", method, _cluster.METHODS)
+    max_cluster = _options.whole("max_cluster", max_cluster, low=1)
+    prepared = prepare([records], setting.wanted, id)
+    frame, ids, n = prepared.frames[0], prepared.ids[0], prepared.n
+    vetoes, veto_of = _cluster.veto_codes([frame], veto, prepared.place)
+    trained = train(prepared, setting, labels=labels, rng=_options.generator(rng), n_threads=n_threads)
+    model, compared = trained.model, trained.compared
 
-    # from here on rows stand in the order of their content; what is random or numbered follows that order
-    order = np.lexsort((ids.codes, *(field.codes for field in reversed(encoded))))
-    ordered = [field.reordered(order) for field in encoded]
-    n = len(frame)
-
-    left_out: list[_pairs.Rule] = []
-    if blocking is None:
-        blocks, left_out = _pairs.default_blocks(ordered, max_pairs)
-    else:
-        blocks = _pairs.given_blocks(frame, blocking, ordered, order)
-    _pairs.check_limit(blocks, n, max_pairs)
-    left, right, added = _pairs.emit(blocks, n_threads=n_threads)
-
-    patterns, rules = _patterns(ordered, blocks, left, right, n_threads)
-    agreement = patterns.levels[:, : len(ordered)]
-    model = _model.fit_patterns(
-        agreement,
-        patterns.counts,
-        kinds={field.column: field.kind for field in ordered},
-        levels={field.column: field.levels for field in ordered},
-        u=_model.chance_agreement(ordered, _options.generator(rng), n_threads=n_threads),
-        rules=rules,
-        total=n * (n - 1) / 2.0,
-    )
-
-    weights = model.match_weight(agreement, made_by={rule: made.patterns for rule, made in rules.items()})
-    probabilities = _model.as_probability(weights)
-    linked = (probabilities >= threshold)[patterns.of_pair]
-    number = _k.components(n, _frame.readonly(left[linked]), _frame.readonly(right[linked]))
-    clusters = np.empty(n, dtype=np.int64)
-    clusters[order] = number
-
-    sizes = np.bincount(number, minlength=0)
-    report = {
-        "rows": n,
-        "missing": {field.column: int((field.codes < 0).sum()) for field in ordered},
-        "rows_without_any_value": int(np.logical_and.reduce([field.codes < 0 for field in ordered]).sum()) if n else 0,
-        "possible_pairs": n * (n - 1) // 2,
-        "pairs_per_rule": {rule.name: rule.n_pairs for rule in blocks},
-        "new_pairs_per_rule": {rule.name: new for rule, new in zip(blocks, added, strict=True)},
-        "rules_left_out": tuple(" + ".join(rule) for rule in left_out),
-        "comparisons": int(left.size),
-        "patterns": int(patterns.counts.size),
-        "iterations": model.iterations,
-        "converged": model.converged,
-        "estimated_matches": float((patterns.counts * probabilities).sum()),
-        "threshold": float(threshold),
-        "links": int(linked.sum()),
-        "clusters": int(sizes.size),
-        "duplicates": int(n - sizes.size),
-        "largest_cluster": int(sizes.max()) if n else 0,
-    }
+    weights, _ = _score.pair_weights(model, prepared.fields, compared)
+    probability = as_probability(weights)
+    threshold = threshold_for(probability, target_precision) if target_precision is not None else float(threshold)
+    number = _cluster.clustered(n, compared.left, compared.right, probability, threshold, method, vetoes, veto_of)
+    sizes, counted = _cluster.described(number, compared.left, compared.right, probability, threshold)
+    _cluster.warn_of_giants(counted, max_cluster)
+    of_row = np.empty(n, dtype=np.int64)
+    of_row[prepared.order] = number
     return Deduplication(
-        clusters=_clusters_of(frame, id, ids, clusters),
-        pairs=_pairs_frame(frame.kind, ids, order, left, right, weights, probabilities, patterns.of_pair),
+        clusters=per_record(frame, id, ids, "cluster", of_row),
+        pairs=pairs_frame(prepared, compared.left, compared.right, weights, probability, min_probability),
+        sizes=_frame.table(sizes, kind=frame.kind),
         model=model,
-        report=MappingProxyType(report),
+        quality=quality_of(model, prepared, trained, probability, threshold),
+        households=None if household is None else _households(prepared, household, of_row),
+        report=report_of(prepared, trained, probability, threshold, counted),
     )
 
 
-def record_ids(frame: _frame.Frame, column: str | None) -> _frame.Ids:
-    """Encode the id of every record, which must be there and unique: a column, the pandas index, or the row number."""
-    if column is not None:
-        ids, place = _frame.ids(frame, column, keyword="id"), f"column {column!r}"
-    elif frame.kind == "pandas":
-        ids, place = _frame.encode(frame.native.index.to_series(), "pandas", "index"), "the index"
-    else:
-        rows = _frame.table({"row": np.arange(len(frame), dtype=np.int64)}, kind=frame.kind)
-        ids, place = _frame.ids(rows, "row"), "the row number"
-    missing = ids.codes < 0
-    if missing.any():
-        count, row = _frame.first_place(missing)
-        msg = f"{place}: {count:,} missing record ids, the first in row {row}; give every record an id"
-        raise DataError(msg)
-    if len(ids.labels) < len(frame):
-        first = np.zeros(len(frame), dtype=np.bool_)
-        first[np.unique(ids.codes, return_index=True)[1]] = True
-        count, row = _frame.first_place(~first)
-        msg = (
-            f"{place}: {count:,} records repeat the id of another, the first in row {row}; number them anew with "
-            "reset_index(drop=True), or name a column of unique ids with id="
-        )
-        raise DataError(msg)
-    return ids
-
-
-def _check_numbers(threshold: Any, max_pairs: Any) -> None:
+def check_choices(threshold: Any, target_precision: Any, min_probability: Any) -> None:
+    """Refuse what is no probability."""
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.floating)) or not 0.0 < threshold < 1.0:
         msg = f"threshold={threshold!r} is not a probability strictly between 0 and 1"
         raise OptionError(msg)
-    if isinstance(max_pairs, bool) or not isinstance(max_pairs, (int, np.integer)) or max_pairs < 1:
-        msg = f"max_pairs={max_pairs!r} is not a whole number of at least 1"
-        raise OptionError(msg)
+    if target_precision is not None:
+        _options.number("target_precision", target_precision, low=0.0, high=1.0, ends=False)
+    _options.number("min_probability", min_probability, low=0.0, high=1.0)
 
 
-def _patterns(
-    fields: Sequence[Field],
-    blocks: Sequence[_pairs.Blocks],
-    left: npt.NDArray[np.int32],
-    right: npt.NDArray[np.int32],
-    n_threads: int | None,
-) -> tuple[_model.Patterns, dict[str, _model.Made]]:
-    """Compare the pairs, and say which patterns each rule made."""
-
-    def work(piece: tuple[int, int]) -> list[npt.NDArray[np.int8]]:
-        return [field.compare(left[slice(*piece)], right[slice(*piece)]) for field in fields]
-
-    compared = _threads.run(work, _threads.chunks(left.size, PIECE), n_threads=n_threads)
-    nothing = np.empty(0, dtype=np.int8)
-    columns = [np.concatenate([nothing, *(piece[f] for piece in compared)]) for f in range(len(fields))]
-    best = {field.column: len(field.levels) for field in fields}
-    # a column that only blocks is not evidence, but which rule made a pair must be told from its pattern
-    outside = [rule for rule in blocks if set(rule.rule) - set(best)]
-    columns += [((rule.keys[left] >= 0) & (rule.keys[left] == rule.keys[right])).astype(np.int8) for rule in outside]
-    patterns = _model.collapse(columns, [*(len(field.levels) + 1 for field in fields), *([2] * len(outside))])
-
-    names = list(best)
-    # a field of one value judges nothing
-    judges = {b.name: {field.column for field in fields if field.n_values > 1} - set(b.rule) for b in blocks}
-    # two classes are identified by three fields; where those have taught m, two are enough
-    taught = set().union(*(judging for judging in judges.values() if len(judging) >= _model.FIELDS_FOR_OWN_U))
-    rules = {}
-    for rule in blocks:
-        if rule in outside:
-            made = patterns.levels[:, len(fields) + outside.index(rule)] == 1
-        else:
-            used = [names.index(column) for column in rule.rule]
-            made = (patterns.levels[:, used] == [best[column] for column in rule.rule]).all(axis=1)
-        if not made.any():
-            continue
-        judging = judges[rule.name]
-        if len(judging) < _pairs.FIELDS_TO_JUDGE:
-            msg = (
-                f"the pairs made by the rule {rule.rule!r} are judged by {sorted(judging)} only, since the other fields "
-                "have no two different values: their probabilities rest on assumptions. Compare more fields; "
-                "warnings.simplefilter silences this"
-            )
-            warnings.warn(msg, DataWarning, stacklevel=3)
-        rules[rule.name] = _model.Made(rule.rule, made, own_u=len(judging) >= _pairs.FIELDS_TO_JUDGE and judging <= taught)
-    return patterns, rules
+def report_of(
+    prepared: Prepared, trained: Trained, probability: npt.NDArray[np.float64], threshold: float, counted: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Count what a call did."""
+    fields, compared, model = prepared.fields, trained.compared, trained.model
+    n = prepared.n
+    return MappingProxyType(
+        {
+            "rows": n,
+            "missing": {field.column: int((field.codes < 0).sum()) for field in fields},
+            "rows_without_any_value": int(np.logical_and.reduce([field.codes < 0 for field in fields]).sum()) if n else 0,
+            "possible_pairs": prepared.sides.total(),
+            "pairs_per_rule": _pairs.pairs_per_rule(trained.blocks),
+            "new_pairs_per_rule": dict(compared.added),
+            "rules_left_out": tuple(trained.left_out),
+            "comparisons": int(compared.left.size),
+            "patterns": int(compared.patterns.counts.size),
+            "iterations": model.iterations,
+            "converged": model.converged,
+            "estimated_matches": float(probability.sum()),
+            "threshold": float(threshold),
+            **{name: counted[name] for name in ("links", "links_not_followed", "clusters", "duplicates", "largest_cluster")},
+        }
+    )
 
 
-def _clusters_of(frame: _frame.Frame, column: str | None, ids: _frame.Ids, clusters: npt.NDArray[np.int64]) -> Any:
-    if frame.kind == "pandas" and column is None:
-        return _frame.series_like(frame, "cluster", clusters)
-    name = column if column is not None else "row"
-    per_id = _frame.table({"cluster": clusters}, keys={name: _frame.Labelled(ids.labels, ids.codes)}, kind=frame.kind)
-    return per_id.set_index(name)["cluster"] if frame.kind == "pandas" else per_id
-
-
-def _pairs_frame(
-    kind: str,
-    ids: _frame.Ids,
-    order: npt.NDArray[np.int64],
+def pairs_frame(
+    prepared: Prepared,
     left: npt.NDArray[np.int32],
     right: npt.NDArray[np.int32],
     weights: npt.NDArray[np.float64],
-    probabilities: npt.NDArray[np.float64],
-    of_pair: npt.NDArray[np.int32],
+    probability: npt.NDArray[np.float64],
+    least: float,
 ) -> Any:
-    # best first; ties by the content of the records, since rows are in its order
-    place = np.lexsort((right, left, -weights[of_pair]))
-    codes = ids.codes[order]
+    """Return the pairs of at least some probability, best first; ties by the content of the records."""
+    kept = np.flatnonzero(probability >= least)
+    kept = kept[np.lexsort((right[kept], left[kept], -weights[kept]))]
     return _frame.table(
         {
-            "left": _frame.Labelled(ids.labels, codes[left[place]]),
-            "right": _frame.Labelled(ids.labels, codes[right[place]]),
-            "match_weight": weights[of_pair[place]],
-            "probability": probabilities[of_pair[place]],
+            **ids_of_pairs(prepared, left[kept], right[kept]),
+            "match_weight": weights[kept],
+            "probability": probability[kept],
         },
-        kind=kind,
+        kind=prepared.frames[0].kind,
     )
+
+
+def _households(prepared: Prepared, columns: Sequence[str], person: npt.NDArray[np.int64]) -> Any:
+    """Join the people who have records that are equal on all columns; one with a gap in them joins by the person only."""
+    if isinstance(columns, str) or not len(columns):
+        msg = "household= is a list of columns that a household shares, such as ['last_name', 'street']"
+        raise OptionError(msg)
+    known = {field.column: field.kind for field in prepared.fields}
+    key = np.zeros(prepared.n, dtype=np.int64)
+    for column in columns:
+        field = encode_field(prepared.frames, column, known.get(column, "text"), ("exact",), keyword="household")
+        key = np.where((key >= 0) & (field.codes >= 0), key * (field.n_values + 1) + field.codes, -1)
+        key = np.unique(key, return_inverse=True)[1].astype(np.int64) - int((key < 0).any())
+    there = np.flatnonzero(key >= 0)
+    # people first, households behind them: one graph of both
+    n_people = int(person.max(initial=-1)) + 1
+    joined = _k.components(
+        n_people + int(key.max(initial=-1)) + 1,
+        _frame.readonly(person[there].astype(np.int32)),
+        _frame.readonly((n_people + key[there]).astype(np.int32)),
+    )
+    # people stand before addresses, so their numbers have no gaps
+    return per_record(prepared.frames[0], prepared.id, prepared.ids[0], "household", joined[person].astype(np.int64))

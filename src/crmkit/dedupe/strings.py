@@ -1,4 +1,4 @@
-"""How alike two strings are, pair by pair over two columns."""
+"""How alike two strings are, pair by pair over two columns, and how names sound."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._kernels import strings as _k
+from crmkit.dedupe._phonetic import nysiis_code, soundex_code
 from crmkit.errors import DataError
 
 HIGHEST_CODE_POINT = 0x10FFFF
@@ -86,12 +87,115 @@ def levenshtein(left: Any, right: Any, /) -> Any:
     return _elementwise(left, right, _k.levenshtein)
 
 
+def osa(left: Any, right: Any, /) -> Any:
+    """Count the single-character edits between two columns of strings, two neighbours exchanged being one edit.
+
+    Parameters
+    ----------
+    left, right : Series or sequence of str
+        Strings of one length and order; nothing is normalised.
+
+    Returns
+    -------
+    Series or ndarray
+        Optimal string alignment distance (floats: missing, nan, where either string is missing), as a Series like `left` where
+        it is one, else an array.
+
+    Raises
+    ------
+    DataError
+        The lengths or the indexes differ, or a value is not a string.
+
+    Notes
+    -----
+    No part of a string is edited twice: "CA" becomes "ABC" in 3 edits, where the distance of Damerau, which may insert between
+    exchanged neighbours, is 2.
+
+    References
+    ----------
+    Hyyro (2003), A bit-vector algorithm for computing Levenshtein and Damerau edit distances.
+
+    Examples
+    --------
+    >>> from crmkit import dedupe
+    >>> dedupe.osa(["MARTHA", "CA"], ["MARHTA", "ABC"])
+    array([1., 3.])
+    """
+    return _elementwise(left, right, _k.osa)
+
+
+def soundex(values: Any, /) -> Any:
+    """Say how names sound: the first letter and three digits, by the American Soundex.
+
+    Parameters
+    ----------
+    values : Series or sequence of str
+        Names; case, marks and everything that is no letter do not matter.
+
+    Returns
+    -------
+    Series or ndarray
+        Codes of four characters, "" where a value has no letter A to Z, None where it is missing.
+
+    Raises
+    ------
+    DataError
+        A value is neither text nor missing.
+
+    References
+    ----------
+    National Archives (2007), The Soundex indexing system.
+
+    Examples
+    --------
+    >>> from crmkit import dedupe
+    >>> dedupe.soundex(["Robert", "Rupert", "Tymczak"]).tolist()
+    ['R163', 'R163', 'T522']
+    """
+    return _coded(values, soundex_code)
+
+
+def nysiis(values: Any, /) -> Any:
+    """Say how names sound, by the code of the New York State Identification and Intelligence System.
+
+    Parameters
+    ----------
+    values : Series or sequence of str
+        Names; case, marks and everything that is no letter do not matter.
+
+    Returns
+    -------
+    Series or ndarray
+        Codes in full length, "" where a value has no letter A to Z, None where it is missing.
+
+    Raises
+    ------
+    DataError
+        A value is neither text nor missing.
+
+    References
+    ----------
+    Taft (1970), Name search techniques, New York State Identification and Intelligence System, special report 1.
+
+    Examples
+    --------
+    >>> from crmkit import dedupe
+    >>> dedupe.nysiis(["Catherine", "Katherine", "Jonathan"]).tolist()
+    ['CATARAN', 'CATARAN', 'JANATAN']
+    """
+    return _coded(values, nysiis_code)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Encoded:
-    """Strings as one run of dense character codes; string i is ``characters[offsets[i]:offsets[i + 1]]``."""
+    """Strings as one run of dense character codes; string i is ``characters[offsets[i]:offsets[i + 1]]``.
 
-    characters: npt.NDArray[np.int32]
+    `masks` has the bit ``code % 64`` of every character of a string: what is in one string only, is in its mask only.
+    """
+
+    characters: npt.NDArray[np.uint8] | npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
+    masks: npt.NDArray[np.uint64]
     alphabet: int
 
 
@@ -105,9 +209,22 @@ def encode(values: Sequence[str]) -> Encoded:
     number[points] = 1
     alphabet = int(number.sum())
     np.cumsum(number, out=number)
-    characters = number[points] - np.int32(1)
+    # an alphabet that fits into bytes is the rule; four times the characters then fit into the cache
+    characters = (number[points] - np.int32(1)).astype(np.uint8 if alphabet <= 256 else np.int32)
     characters.flags.writeable = offsets.flags.writeable = False
-    return Encoded(characters, offsets, alphabet)
+    masks = _k.character_masks(characters, offsets)
+    masks.flags.writeable = False
+    return Encoded(characters, offsets, masks, alphabet)
+
+
+def similarities(strings: Encoded, left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], cut: float = 0.0) -> Any:
+    """Jaro-Winkler similarity of pairs of string numbers; what cannot reach `cut` may come out as 0."""
+    return _k.jaro_winkler(strings.characters, strings.offsets, strings.masks, strings.alphabet, left, right, cut)
+
+
+def edits(strings: Encoded, left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], kernel: Any) -> Any:
+    """Edit distance of pairs of string numbers."""
+    return kernel(strings.characters, strings.offsets, strings.alphabet, left, right)
 
 
 def _elementwise(left: Any, right: Any, kernel: Any) -> Any:
@@ -116,7 +233,7 @@ def _elementwise(left: Any, right: Any, kernel: Any) -> Any:
     if len(indexes) == 2 and not indexes[0].equals(indexes[1]):
         msg = "left and right have different indexes; align them first (for example left.reindex(right.index))"
         raise DataError(msg)
-    s, t = _listed(left, "left"), _listed(right, "right")
+    s, t = listed(left, "left"), listed(right, "right")
     if len(s) != len(t):
         msg = f"left has {len(s):,} values, right has {len(t):,}; they are compared row by row"
         raise DataError(msg)
@@ -124,7 +241,10 @@ def _elementwise(left: Any, right: Any, kernel: Any) -> Any:
     there = np.array([a is not None and b is not None for a, b in zip(s, t, strict=True)], dtype=np.bool_)
     encoded = encode([value or "" for value in (*s, *t)])
     rows = np.arange(len(s), dtype=np.int32)
-    answer = kernel(encoded.characters, encoded.offsets, encoded.alphabet, rows, rows + np.int32(len(s)))
+    rows.flags.writeable = False
+    others = rows + np.int32(len(s))
+    others.flags.writeable = False
+    answer = similarities(encoded, rows, others) if kernel is _k.jaro_winkler else edits(encoded, rows, others, kernel)
     answer = np.where(there, answer, np.nan)
     if hasattr(left, "iloc"):
         return type(left)(answer, index=left.index)
@@ -133,7 +253,23 @@ def _elementwise(left: Any, right: Any, kernel: Any) -> Any:
     return answer
 
 
-def _listed(values: Any, side: str) -> list[str | None]:
+def _coded(values: Any, code: Any) -> Any:
+    """Apply `code` to the distinct values."""
+    found = listed(values, "values")
+    known: dict[str | None, str | None] = {None: None}
+    for value in found:
+        if value is not None and value not in known:
+            known[value] = code(value)
+    answer = np.empty(len(found), dtype=object)
+    answer[:] = [known[value] for value in found]
+    if hasattr(values, "iloc"):
+        return type(values)(answer, index=values.index, name=values.name, dtype=object)
+    if type(values).__module__.startswith("polars"):
+        return type(values)(values.name, answer.tolist())
+    return answer
+
+
+def listed(values: Any, side: str) -> list[str | None]:
     """Return `values` as strings, None where missing."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         msg = f"{side} is a single value; pass a Series or a list of strings"

@@ -1,0 +1,237 @@
+"""Clusters against the truth: pairs, records and whole people, each with an interval over people."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _frame, _options
+from crmkit.dedupe._align import encoded
+from crmkit.errors import DataError
+from crmkit.results import Estimate, Frozen, confidence_level
+
+Floats = npt.NDArray[np.float64]
+MEASURES = ("precision", "recall", "f1", "bcubed_precision", "bcubed_recall", "bcubed_f1", "exact")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ClusterEvaluation(Frozen):
+    """How right clusters are, by pairs of records, by records, and by whole people.
+
+    Attributes
+    ----------
+    precision, recall, f1 : Estimate
+        Of pairs of records: the share of pairs in one cluster that are one person, the share of pairs of one person that are in one
+        cluster, and their harmonic mean.
+    bcubed_precision, bcubed_recall, bcubed_f1 : Estimate
+        The same record by record: of a record's cluster how much is its person, of its person how much is in its cluster, averaged
+        over records.
+    exact : Estimate
+        Share of people whose records are exactly one cluster.
+    blocking_recall : Estimate or None
+        Share of the pairs of one person that are among the pairs given.
+    reduction : float or None
+        Share of all pairs of records that were not compared.
+    n_records, n_people, n_clusters : int
+        How many there are.
+    """
+
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    bcubed_precision: Estimate
+    bcubed_recall: Estimate
+    bcubed_f1: Estimate
+    exact: Estimate
+    blocking_recall: Estimate | None
+    reduction: float | None
+    n_records: int
+    n_people: int
+    n_clusters: int
+
+    def __repr__(self) -> str:
+        shown = [(name, getattr(self, name)) for name in (*MEASURES, "blocking_recall")]
+        lines = [
+            f"  {name:<16}  {value.value:.4f} ({value.ci_low:.4f} to {value.ci_high:.4f})"
+            for name, value in shown
+            if value is not None
+        ]
+        counts = f"  {self.n_records:,} records, {self.n_people:,} people, {self.n_clusters:,} clusters"
+        return "\n".join(["ClusterEvaluation", *lines, counts])
+
+
+def evaluate_clusters(
+    clusters: Any,
+    truth: Any,
+    /,
+    *,
+    pairs: Any = None,
+    level: float = 0.95,
+    n_resamples: int = 200,
+    rng: Any = 0,
+) -> ClusterEvaluation:
+    r"""Measure how right clusters are where the people are known.
+
+    Parameters
+    ----------
+    clusters : Series, DataFrame or array
+        The cluster of every record, as `deduplicate` returns it.
+    truth : Series, DataFrame or array
+        The person of every record: by record id where both are pandas Series, else in the same order.
+    pairs : DataFrame, optional
+        The pairs that were compared, ``left`` and ``right`` in the ids of `truth`'s index (elsewhere row numbers), as
+        `candidate_pairs` returns them: what the rules missed is then told too.
+    level : float, default 0.95
+        Confidence level of the intervals, between 0 and 1.
+    n_resamples : int, default 200
+        Samples of people behind the intervals.
+    rng : int, Generator or None, default 0
+        Seed of the samples.
+
+    Returns
+    -------
+    ClusterEvaluation
+        Precision, recall and F1 of pairs and of records, people found exactly, blocking recall.
+
+    Raises
+    ------
+    DataError
+        The two are not of the same records, or one is missing.
+    OptionError
+        `level`, `n_resamples` or `rng` is not usable.
+
+    Notes
+    -----
+    Where :math:`n_{ij}` records of person i are in cluster j, precision is :math:`\sum \binom{n_{ij}}2 / \sum_j \binom{n_j}2`,
+    recall :math:`\sum \binom{n_{ij}}2 / \sum_i \binom{n_i}2`; for records (B-cubed) precision is
+    :math:`\sum n_{ij}^2 / n_j / n` and recall :math:`\sum n_{ij}^2 / n_i / n`. Without any pair in a cluster precision is 1, without
+    any person of two records recall is. Intervals come from resampling people, since records of one person stand or fall together;
+    a cluster's wrong pairs count for its people in proportion to their records.
+
+    References
+    ----------
+    Bagga and Baldwin (1998), Entity-based cross-document coreferencing using the vector space model, COLING-ACL.
+
+    Examples
+    --------
+    >>> from crmkit import dedupe
+    >>> found = dedupe.evaluate_clusters([0, 0, 1, 1, 2], ["a", "a", "b", "c", "c"])
+    >>> found.precision.value, found.recall.value, round(found.bcubed_f1.value, 3)
+    (0.5, 0.5, 0.8)
+    """
+    level = confidence_level(level)
+    n_resamples = _options.whole("n_resamples", n_resamples, low=20)
+    draw = _options.generator(rng)
+    if hasattr(clusters, "iloc") and hasattr(truth, "iloc") and not _frame.is_frame(clusters) and not _frame.is_frame(truth):
+        if not clusters.index.equals(truth.index):
+            if not truth.index.is_unique or not clusters.index.is_unique or set(clusters.index) != set(truth.index):
+                msg = "clusters and truth are not of the same records: their indexes differ; align them first"
+                raise DataError(msg)
+            clusters = clusters.reindex(truth.index)
+    found, real = encoded(clusters, "clusters"), encoded(truth, "truth")
+    n = found.codes.size
+    if n != real.codes.size or n == 0:
+        msg = f"clusters has {n:,} rows, truth {real.codes.size:,}; pass the same records, one at least"
+        raise DataError(msg)
+    people, table = len(real.labels), _parts(found.codes, real.codes, len(found.labels), len(real.labels))
+    weights = draw.multinomial(people, np.full(people, 1.0 / people), n_resamples).astype(np.float64)
+    point, drawn = _measures(table, np.ones((1, people)))[0], _measures(table, weights)
+    answer = {name: _estimate(point[k], drawn[:, k], people, level) for k, name in enumerate(MEASURES)}
+    blocking, reduction = None, None
+    if pairs is not None:
+        blocking, reduction = _blocking(pairs, truth, real, weights, level)
+    return ClusterEvaluation(
+        **answer, blocking_recall=blocking, reduction=reduction, n_records=n, n_people=people, n_clusters=len(found.labels)
+    )
+
+
+def _parts(found: Any, real: Any, n_found: int, n_real: int) -> Floats:
+    """Return per person: pairs right, pairs claimed, pairs there, sums of B-cubed precision and recall, exact, records."""
+    keys, counts = np.unique(real.astype(np.int64) * n_found + found, return_counts=True)
+    person, cluster = keys // n_found, keys % n_found
+    sizes, claims = np.bincount(real, minlength=n_real).astype(float), np.bincount(found, minlength=n_found).astype(float)
+    cell = counts.astype(np.float64)
+    right = cell * (cell - 1) / 2
+    claimed = cell / claims[cluster] * (claims[cluster] * (claims[cluster] - 1) / 2)
+    alone = (cell == sizes[person]) & (cell == claims[cluster])
+
+    def per_person(values: Floats) -> Floats:
+        return np.bincount(person, weights=values, minlength=n_real)
+
+    return np.stack(
+        [
+            per_person(right),
+            per_person(claimed),
+            sizes * (sizes - 1) / 2,
+            per_person(cell**2 / claims[cluster]),
+            per_person(cell**2 / sizes[person]),
+            per_person(alone.astype(np.float64)),
+            sizes,
+        ],
+        axis=1,
+    )
+
+
+def _measures(parts: Floats, weights: Floats) -> Floats:
+    """Return the measures for every row of weights of people."""
+    right, claimed, there, b_precision, b_recall, exact, records = (weights @ parts).T
+    precision = np.where(claimed > 0, right / np.where(claimed > 0, claimed, 1.0), 1.0)
+    recall = np.where(there > 0, right / np.where(there > 0, there, 1.0), 1.0)
+    b_precision, b_recall = b_precision / records, b_recall / records
+    people = weights.sum(axis=1)
+    return np.stack(
+        [precision, recall, _mean(precision, recall), b_precision, b_recall, _mean(b_precision, b_recall), exact / people], axis=1
+    )
+
+
+def _mean(a: Floats, b: Floats) -> Floats:
+    answer: Floats = np.where(a + b > 0, 2 * a * b / np.where(a + b > 0, a + b, 1.0), 0.0)
+    return answer
+
+
+def _estimate(value: float, drawn: Floats, n: int, level: float) -> Estimate:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(
+        float(value), float(min(low, value)), float(max(high, value)), float(drawn.std()), n, level, "bootstrap over people"
+    )
+
+
+def _blocking(pairs: Any, truth: Any, real: _frame.Ids, weights: Floats, level: float) -> tuple[Estimate, float]:
+    frame = _frame.read(pairs)
+    n = real.codes.size
+    if hasattr(truth, "iloc") and not _frame.is_frame(truth):
+        index = _frame.encode(truth.index.to_series(), "pandas", "truth")
+        if len(index.labels) < n:
+            msg = "truth: its index repeats a record id; pairs cannot be told apart"
+            raise DataError(msg)
+        row_of = np.empty(n, dtype=np.int64)
+        row_of[index.codes] = np.arange(n)
+        rows = []
+        for name in ("left", "right"):
+            codes = index.labels.codes_of(frame.column(name), what=name) if len(frame) else np.empty(0, np.int32)
+            if (codes < 0).any():
+                count, row = _frame.first_place(codes < 0)
+                msg = f"column {name!r}: {count:,} ids are not in truth, the first in row {row}"
+                raise DataError(msg)
+            rows.append(row_of[codes])
+    else:
+        rows = [_frame.numbers(frame, name, nonnegative=True, whole=True).astype(np.int64) for name in ("left", "right")]
+        if len(frame) and max(int(side.max()) for side in rows) >= n:
+            msg = f"pairs: a row number is {n:,} or more, but there are {n:,} records"
+            raise DataError(msg)
+    low, high = np.minimum(*rows), np.maximum(*rows)
+    keys = np.unique(low * n + high)
+    low, high = keys // n, keys % n
+    same = real.codes[low] == real.codes[high]
+    met = np.bincount(real.codes[low[same]], minlength=len(real.labels)).astype(np.float64)
+    sizes = np.bincount(real.codes, minlength=len(real.labels)).astype(np.float64)
+    there = sizes * (sizes - 1) / 2
+    total = there.sum()
+    point = float(met.sum() / total) if total else 1.0
+    base = weights @ there
+    drawn = np.where(base > 0, (weights @ met) / np.where(base > 0, base, 1.0), 1.0)
+    possible = n * (n - 1) / 2
+    return _estimate(point, drawn, len(real.labels), level), 1.0 - keys.size / possible if possible else 0.0
