@@ -91,7 +91,7 @@ def interactions(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class Rows(Frozen):
     """A sparse table: row r holds ``value[start[r]:start[r + 1]]`` at the places `index`."""
 
     start: npt.NDArray[np.int64]
@@ -149,6 +149,13 @@ class Interactions(Frozen):
     last: Any
     end: Any
     columns: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Make arrays read-only."""
+        for name in ("order", "rank", "age", "gap"):
+            values = getattr(self, name)
+            if values is not None:
+                object.__setattr__(self, name, _frame.readonly(values))
 
     @property
     def buyers(self) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ class Fitted(Frozen):
                 object.__setattr__(self, field.name, _frame.readonly(value))
 
     @property
-    def popular(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    def popular(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[Any]]:
         """The items from the most popular, and the number of customers who bought each of them."""
         return self.interactions.order, self.interactions.buyers
 

@@ -13,6 +13,7 @@ from crmkit._frame import readonly
 from crmkit._kernels import ease as _k
 from crmkit.errors import FitError, LimitError
 from crmkit.recommend._interactions import Interactions, Rows, checked
+from crmkit.recommend._model import Fitted
 
 __all__ = ["Ease", "fit_ease"]
 
@@ -121,7 +122,7 @@ def fit_ease(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Ease:
+class Ease(Fitted):
     """How much every item says about every other one; made by `fit_ease`, never changed.
 
     Attributes
@@ -141,11 +142,6 @@ class Ease:
     interactions: Interactions
     penalty: float
     weights: npt.NDArray[np.float32]
-
-    @property
-    def popular(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """The items from the most popular, and the number of customers who bought each of them."""
-        return self.interactions.order, self.interactions.buyers
 
     def top(
         self, history: Rows, excluded: Rows, k: int, customers: npt.NDArray[np.int32]

@@ -12,6 +12,7 @@ from crmkit import _options, _threads
 from crmkit._kernels import item_knn as _k
 from crmkit._kernels import sparse as _sparse
 from crmkit.recommend._interactions import SMALLEST, Interactions, Rows, checked, within_limit
+from crmkit.recommend._model import Fitted
 
 __all__ = ["ItemKnn", "fit_item_knn"]
 
@@ -167,7 +168,7 @@ def weighed(seen: Interactions, measure: str) -> Rows:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ItemKnn:
+class ItemKnn(Fitted):
     """The nearest neighbours of every item; made by `fit_item_knn`, never changed.
 
     Attributes
@@ -193,11 +194,6 @@ class ItemKnn:
     measure: str
     shrinkage: float
     neighbours: Rows
-
-    @property
-    def popular(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """The items from the most popular, and the number of customers who bought each of them."""
-        return self.interactions.order, self.interactions.buyers
 
     def top(
         self, history: Rows, excluded: Rows, k: int, customers: npt.NDArray[np.int32]

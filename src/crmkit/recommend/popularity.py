@@ -14,6 +14,7 @@ from crmkit._kernels import frequency as _f
 from crmkit._kernels import item_knn as _k
 from crmkit.errors import ColumnError, OptionError
 from crmkit.recommend._interactions import Interactions, Rows, checked
+from crmkit.recommend._model import Fitted
 
 __all__ = ["Frequency", "Popularity", "fit_frequency", "fit_popularity"]
 
@@ -129,7 +130,7 @@ def fit_frequency(interactions: Interactions, /, *, within: str | None = None) -
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Popularity:
+class Popularity(Fitted):
     """How popular every item is; made by `fit_popularity`, never changed.
 
     Attributes
@@ -181,7 +182,7 @@ class Popularity:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Frequency:
+class Frequency(Fitted):
     """What each customer buys again; made by `fit_frequency`, never changed.
 
     Attributes
