@@ -21,6 +21,13 @@ LOST = 1e-7
 
 
 @kernel
+def standardise(column: Floats, order: Longs, middle: float, scale: float, k: int, out: Floats) -> None:
+    """Put a column, sorted, centred and scaled, into its place."""
+    for i in range(order.size):
+        out[i, k] = (column[order[i]] - middle) / scale
+
+
+@kernel
 def fitted(X: Floats, beta: Floats, out: Floats) -> float:
     """Linear predictor of each row, and its largest value."""
     top = -np.inf
@@ -100,11 +107,11 @@ def sweep(
     drift: Floats,
     tied_drift: Floats,
 ) -> float:
-    """Log partial likelihood; its gradient and the information; per time, where asked for, what residuals are made of.
+    """Log partial likelihood; its gradient and the information; and at each time with events what residuals are made of.
 
-    Arrays of length 0 are not filled: `information`; `hazard` (jump of the cumulative hazard at x = 0) and `tied_hazard` (the
-    part of it that tied events escape); `mean` (of x over the risk set, averaged over the events), `drift` and `tied_drift`
-    (mean times jump, and the part of it that tied events escape).
+    These are `hazard` (jump of the cumulative hazard at x = 0) and `tied_hazard` (the part of it that tied events escape); `mean`
+    (of x over the risk set, averaged over the events); `drift` and `tied_drift` (mean times jump, and the part of it that tied
+    events escape). `information`, and the last two, are not filled where they have length 0.
     """
     n, p = X.shape
     size = information.shape[0] * (p + 1) // 2
@@ -126,15 +133,21 @@ def sweep(
         e0[:], e1[:], e2[:] = 0.0, 0.0, 0.0
         d = 0.0
         for i in range(group[g], group[g + 1]):
-            add(X, i, u[i], r0, r1, r2)
             if event[i]:
                 add(X, i, u[i], e0, e1, e2)
                 d += weight[i]
                 value += weight[i] * (eta[i] - top)
                 for k in range(p):
                     gradient[k] += weight[i] * X[i, k]
+            else:
+                add(X, i, u[i], r0, r1, r2)
         if d == 0.0:
             continue
+        r0[0] += e0[0]
+        for k in range(p):
+            r1[k] += e1[k]
+        for c in range(size):
+            r2[c] += e2[c]
         if leaving.size:
             # who came under observation at this time or later is not at risk at it
             peak = max(peak, r0[0])
@@ -157,13 +170,10 @@ def sweep(
                     squares = s[3] * r1[k] * r1[j] - s[4] * (r1[k] * e1[j] + e1[k] * r1[j]) + s[5] * e1[k] * e1[j]
                     total[c] += s[1] * r2[c] - s[2] * e2[c] - squares
                     c += 1
-        if hazard.size:
-            scale = math.exp(-top)
-            hazard[g] = s[1] * scale
-            tied_hazard[g] = s[2] * scale
-        if mean.size:
-            for k in range(p):
-                mean[g, k] = (s[1] * r1[k] - s[2] * e1[k]) / d
+        hazard[g] = s[1] * math.exp(-top)
+        tied_hazard[g] = s[2] * math.exp(-top)
+        for k in range(p):
+            mean[g, k] = (s[1] * r1[k] - s[2] * e1[k]) / d
         if drift.size:
             for k in range(p):
                 drift[g, k] = (s[3] * r1[k] - s[4] * e1[k]) * math.exp(-top)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from crmkit._kernels import cox as _k
+
 __all__ = ["FAR", "Standard", "Summit", "climb", "standardised"]
 
 Floats = npt.NDArray[np.float64]
@@ -39,26 +41,31 @@ class Summit:
     iterations: int
 
 
-def standardised(X: Floats, weight: Floats) -> Standard:
-    """Centre and scale the columns of `X`, which is changed in place and belongs to the caller."""
-    total = float(weight.sum())
-    means, scales = np.empty(X.shape[1]), np.empty(X.shape[1])
-    for k in range(X.shape[1]):
+def standardised(X: Floats, weight: Floats | None, order: npt.NDArray[np.int64] | None = None) -> Standard:
+    """Centre and scale the columns of `X`, and bring its rows into an order; `weight` is of the rows as they stand."""
+    n, p = X.shape
+    rows = np.arange(n) if order is None else order
+    total = float(n) if weight is None else float(weight.sum())
+    out = np.empty((n, p))
+    means, scales = np.empty(p), np.empty(p)
+    for k in range(p):
+        column = np.ascontiguousarray(X[:, k])
         # in units of the largest value, whose square cannot overflow
-        largest = float(np.abs(X[:, k]).max())
-        unit = X[:, k] / largest
-        middle = float(weight @ unit) / total
+        largest = max(float(column.max()), -float(column.min()))
+        unit = column / largest
+        middle = float(unit.sum() if weight is None else weight @ unit) / total
         unit -= middle
-        spread = math.sqrt(float(weight @ unit**2) / total)
+        np.square(unit, out=unit)
+        spread = math.sqrt(float(unit.sum() if weight is None else weight @ unit) / total)
         means[k], scales[k] = middle * largest, spread * largest
-        X[:, k] = unit / spread
-    X.flags.writeable = False
-    return Standard(X, means, scales)
+        _k.standardise(column, rows, means[k], scales[k], k, out)
+    out.flags.writeable = False
+    return Standard(out, means, scales)
 
 
-def climb(at: Derivatives, theta: Floats) -> Summit:
-    """Climb until a step promises nothing; a step that does not gain is halved."""
-    value, gradient, information = at(theta)
+def climb(at: Derivatives, theta: Floats, found_there: tuple[float, Floats, Floats]) -> Summit:
+    """Climb from a point, whose derivatives are known, until a step promises nothing; one that does not gain is halved."""
+    value, gradient, information = found_there
     done = 0
     while done < STEPS:
         step = _step(information, gradient)

@@ -104,7 +104,7 @@ def read(frame: _frame.Frame, names: Sequence[Any], reference: Any) -> Covariate
     if wanted:
         msg = f"reference= names {sorted(map(str, wanted))}, which are no features of text"
         raise OptionError(msg)
-    matrix = np.empty((len(frame), len(columns)))
+    matrix = np.empty((len(frame), len(columns)), order="F")
     for k, column in enumerate(columns):
         matrix[:, k] = column
     features = tuple(str(name) for name in names)

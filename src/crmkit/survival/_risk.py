@@ -49,7 +49,10 @@ class RiskSets:
 
     def kaplan_meier(self) -> Floats:
         """Survival just before the time of each group, all strata together."""
-        time, place = np.unique(self.time, return_inverse=True)
+        if self.stratum[-1] == 0:
+            time, place = self.time[::-1], np.arange(self.time.size)[::-1]
+        else:
+            time, place = np.unique(self.time, return_inverse=True)
         starts = self.group[:-1]
         ended = np.bincount(place, np.add.reduceat(self.weight, starts), time.size)
         events = np.bincount(place, self.happened, time.size)
@@ -120,7 +123,8 @@ def concordance(sets: RiskSets, score: Floats) -> tuple[float, float]:
     """
     groups = sets.group_of_row()
     agree, pairs = np.zeros(score.size), np.zeros(score.size)
-    for first, last in sorted(set(zip(sets.first_row.tolist(), sets.last_row.tolist(), strict=True))):
+    begins, which = np.unique(sets.first_row, return_index=True)
+    for first, last in zip(begins.tolist(), sets.last_row[which].tolist(), strict=True):
         rows = slice(first, last)
         # times of the stratum in ascending order
         place = groups[last - 1] - groups[rows]
@@ -130,7 +134,7 @@ def concordance(sets: RiskSets, score: Floats) -> tuple[float, float]:
             ascending = sets.time[groups[first] : groups[last - 1] + 1][::-1]
             known = np.searchsorted(ascending, sets.entry[rows], side="right") - 1
             begun = np.where(known < 0, -1, 2 * known + 1)
-        order = np.argsort(score[rows], kind="stable")
+        order = np.argsort(score[rows])  # equal scores are taken together, in any order
         here, there = np.zeros(last - first), np.zeros(last - first)
         _pairs.pairs(
             _frame.readonly(score[rows][order]),

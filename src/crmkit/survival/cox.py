@@ -28,7 +28,6 @@ Longs = npt.NDArray[np.int64]
 TIES = ("efron", "breslow")
 SIGNS = ((1.0, "highest"), (-1.0, "lowest"))
 FLAT = 1e-4  # curvature per event and standard deviation below which the likelihood may have no maximum
-NOTHING = np.empty(0)
 NO_TABLE = np.empty((0, 0))
 
 
@@ -293,10 +292,11 @@ def fit_cox(
     if n_events == 0.0:
         msg = f"no row ended in the event (column {event!r} is 0 throughout): nothing tells who leaves sooner; observe longer"
         raise FitError(msg)
-    standard = standardised(covariates.matrix[sets.order], sets.weight)
+    standard = standardised(covariates.matrix, weights, sets.order)
     ridge = _covariates.ridge(covariates, standard.scales, strength)
-    search = _Search(standard, sets, ties == "efron", ridge)
-    null, _, information = search.at(np.zeros(ridge.size))
+    search = _Search(standard, sets, ties == "efron", ridge, [])
+    start = np.zeros(ridge.size)
+    null, slopes, information = search.at(start)
     flat = _covariates.dependent(information, covariates.terms, n_events) if strength == 0.0 else []
     if flat:
         msg = (
@@ -304,7 +304,7 @@ def fit_cox(
             " all at risk or follow from each other. Leave one out, or pass penalty=1.0"
         )
         raise FitError(msg)
-    top = climb(search.at, np.zeros(ridge.size))
+    top = climb(search.at, start, (null, slopes, information))
     if strength == 0.0:
         search.refuse_monotone(top, covariates.terms)
     slope = float(np.abs(top.gradient).max()) / n_events
@@ -368,21 +368,24 @@ class _Search:
     sets: RiskSets
     efron: bool
     ridge: Floats
+    last: list[tuple[Floats, _Swept]]  # the latest point with what was found there
 
-    def sweep(self, beta: Floats, gradient: Floats, information: Floats, *per_time: Floats) -> float:
-        s = self.sets
-        extra = [*per_time, *([NOTHING, NOTHING, NO_TABLE, NO_TABLE, NO_TABLE][len(per_time) :])]
-        return _k.sweep(
+    def sweep(self, beta: Floats, information: Floats, drift: Floats = NO_TABLE, tied_drift: Floats = NO_TABLE) -> _Swept:
+        s, groups, p = self.sets, self.sets.time.size, beta.size
+        gradient, hazard, tied, mean = np.empty(p), np.zeros(groups), np.zeros(groups), np.zeros((groups, p))
+        value = _k.sweep(
             self.standard.X, s.weight, s.event, s.group, s.first_row, s.last_row, s.time, s.leaving, s.entry,
-            _frame.readonly(beta), self.efron, gradient, information, *extra,
+            _frame.readonly(beta), self.efron, gradient, information, hazard, tied, mean, drift, tied_drift,
         )  # fmt: skip
+        return _Swept(value, gradient, hazard, tied, mean)
 
     def at(self, beta: Floats) -> tuple[float, Floats, Floats]:
         """Penalised log-likelihood, its gradient and minus its Hessian."""
-        gradient, information = np.empty(beta.size), np.empty((beta.size, beta.size))
-        value = self.sweep(beta, gradient, information)
-        value -= 0.5 * float(self.ridge @ beta**2)
-        return value, gradient - self.ridge * beta, information + np.diag(self.ridge)
+        information = np.empty((beta.size, beta.size))
+        swept = self.sweep(beta, information)
+        self.last[:] = [(beta, swept)]
+        value = swept.value - 0.5 * float(self.ridge @ beta**2)
+        return value, swept.gradient - self.ridge * beta, information + np.diag(self.ridge)
 
     def refuse_monotone(self, top: Summit, terms: tuple[str, ...]) -> None:
         """Refuse a likelihood that rises for ever, and name the terms along which it does."""
@@ -415,18 +418,20 @@ class _Search:
     def around(self, top: Summit, *, clusters: npt.NDArray[np.int32] | None, sandwich: bool) -> _Around:
         """Find what the estimate implies: hazards per time, means over risk sets, the covariance."""
         s, X, shape = self.sets, self.standard.X, (self.sets.time.size, top.theta.size)
-        hazard, tied, mean = np.zeros(shape[0]), np.zeros(shape[0]), np.zeros(shape)
-        drift, tied_drift = (np.zeros(shape), np.zeros(shape)) if sandwich else (NO_TABLE, NO_TABLE)
-        self.sweep(top.theta, np.empty(shape[1]), NO_TABLE, hazard, tied, mean, drift, tied_drift)
         inverse = np.asarray(np.linalg.inv(top.information), np.float64)
         if not sandwich:
-            return _Around(hazard, mean, inverse, inverse)
+            beta, swept = self.last[0]
+            if beta is not top.theta:  # the latest step was not taken
+                swept = self.sweep(top.theta, NO_TABLE)
+            return _Around(swept.hazard, swept.mean, inverse, inverse)
+        drift, tied_drift = np.zeros(shape), np.zeros(shape)
+        swept = self.sweep(top.theta, NO_TABLE, drift, tied_drift)
         residuals = np.empty(X.shape)
         _k.score_residuals(
-            X, s.event, s.group, s.first_row, s.time, s.entry, _frame.readonly(top.theta), hazard, tied, mean, drift, tied_drift,
-            residuals,
+            X, s.event, s.group, s.first_row, s.time, s.entry, _frame.readonly(top.theta), swept.hazard, swept.tied_hazard,
+            swept.mean, drift, tied_drift, residuals,
         )  # fmt: skip
-        return _Around(hazard, mean, inverse, inverse @ _squares(residuals, s.weight, clusters) @ inverse)
+        return _Around(swept.hazard, swept.mean, inverse, inverse @ _squares(residuals, s.weight, clusters) @ inverse)
 
     def proportionality(self, terms: tuple[str, ...], known: _Around) -> dict[str, tuple[float, float, float]]:
         """Test by Grambsch and Therneau's statistic whether the effect of each term, and of all, stays the same over time."""
@@ -439,14 +444,24 @@ class _Search:
         if spread <= 1e-12 * s.n_events:
             # all events at one time: effects cannot be seen to change
             return {**dict.fromkeys(terms, (0.0, 1.0, 1.0)), "all": (0.0, float(len(terms)), 1.0)}
-        rows = s.event
-        seen = (s.weight[rows] * g[s.group_of_row()[rows]]) @ self.standard.X[rows]
+        seen = (s.weight * s.event * np.repeat(g, np.diff(s.group))) @ self.standard.X
         drift = seen - (s.happened * g) @ known.mean
         effect = known.inverse @ drift
         single = s.n_events * effect**2 / (np.diag(known.inverse) * spread)
         every = s.n_events * float(drift @ effect) / spread
         found = {term: (float(x), 1.0, float(chdtrc(1, x))) for term, x in zip(terms, single, strict=True)}
         return {**found, "all": (every, float(len(terms)), float(chdtrc(len(terms), every)))}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Swept:
+    """What one pass over the risk sets finds."""
+
+    value: float
+    gradient: Floats
+    hazard: Floats
+    tied_hazard: Floats
+    mean: Floats
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

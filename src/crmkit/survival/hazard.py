@@ -248,14 +248,14 @@ def fit_hazard(
     periods = periods_of(lives, length, duration, entry)
     covariates, dropped = _covariates.constant_left_out(read, stacklevel=2)
     cut = _stretches(periods, weights, most, event)
-    standard = standardised(covariates.matrix, weights)
+    standard = standardised(covariates.matrix, None if weight is None else weights)
     n_events = float(weights @ lives.event)
     ridge = _covariates.ridge(covariates, standard.scales, strength)
     search = _Search(standard.X, periods, _frame.readonly(weights), cut, link == "logit", ridge)
     p, n_stretches = ridge.size, cut.size - 1
-    start, null = search.levels(n_stretches + p)
+    start = search.levels(n_stretches + p)
+    null, slopes, information = search.at(start)
     if strength == 0.0:
-        _, _, information = search.at(start)
         flat = _covariates.dependent(_after(information, n_stretches), covariates.terms, n_events)
         if flat:
             msg = (
@@ -263,7 +263,7 @@ def fit_hazard(
                 " somebody was at risk. Leave one out, or pass penalty=1.0"
             )
             raise FitError(msg)
-    top = climb(search.at, start)
+    top = climb(search.at, start, (null, slopes, information))
     beta = top.theta[n_stretches:]
     if strength == 0.0:
         _refuse_separated(_after(top.information, n_stretches), beta, standard.X, covariates.terms, n_events)
@@ -350,15 +350,14 @@ class _Search:
         gradient[theta.size - self.ridge.size :] -= self.ridge * beta
         return value - 0.5 * float(self.ridge @ beta**2), gradient, information + np.diag(_padded(self.ridge, theta.size))
 
-    def levels(self, size: int) -> tuple[Floats, float]:
-        """Where no term matters: the level of each stretch, and the log-likelihood."""
+    def levels(self, size: int) -> Floats:
+        """Give the level of each stretch where no term matters, the best there."""
         last = int(self.cut[-1])
         at_risk, events = np.zeros(last), np.zeros(last)
         _k.stretches(self.periods.begun, self.periods.ended, self.periods.event, self.weight, last, at_risk, events)
         h = np.add.reduceat(events, self.cut[:-1]) / np.add.reduceat(at_risk, self.cut[:-1])
         level = np.log(h / (1.0 - h)) if self.logit else np.log(-np.log1p(-h))
-        theta = np.append(level, np.zeros(size - level.size))
-        return theta, self.at(theta)[0]
+        return np.append(level, np.zeros(size - level.size))
 
 
 def _padded(ridge: Floats, size: int) -> Floats:
