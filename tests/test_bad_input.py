@@ -160,6 +160,19 @@ def trial() -> pd.DataFrame:
     return pd.DataFrame({"arm": arm, "won": rng.integers(0, 2, 60), "before": before, "spend": before + rng.integers(1, 9, 60)})
 
 
+def mailing() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    mail, taste = np.arange(160) % 2, rng.normal(5.0, 1.0, 160).round(3)
+    spend = (taste + mail * (taste > 5) * 3 + rng.random(160)).round(3)
+    return pd.DataFrame({"mail": mail, "taste": taste, "spend": spend, "guess": rng.normal(5.0, 1.0, 160).round(3)})
+
+
+def moved() -> Any:
+    if not hasattr(BUYING, "uplift"):
+        BUYING.uplift = quietly(crm.uplift.fit, mailing(), **MAILING, features=["taste"], base="linear", folds=2)
+    return BUYING.uplift
+
+
 def two_months() -> pd.DataFrame:
     return pd.concat([trial().assign(month=1), trial().assign(month=2, spend=trial()["spend"] + 3)], ignore_index=True)
 
@@ -179,6 +192,7 @@ def column(frame: Any, name: str) -> Any:
 
 
 BUYING = types.SimpleNamespace()
+MAILING = {"treatment": "mail", "outcome": "spend"}
 
 
 def buying() -> Any:
@@ -443,6 +457,53 @@ CASES: dict[str, Case] = {
         negative=("value",),
         per_row=False,
         ordered=True,
+    ),
+    "uplift.fit": Case(
+        lambda f: crm.uplift.fit(f, **MAILING, features=["taste"], base="linear", folds=2),
+        mailing,
+        numbers=("spend",),
+        negative=("spend",),
+        optional=("guess",),
+        per_row=False,
+        exact=1e-6,
+    ),
+    "uplift.predict": Case(
+        lambda f: crm.uplift.predict(moved(), f),
+        mailing,
+        numbers=("taste",),
+        negative=("taste",),
+        optional=("mail", "spend", "guess"),
+    ),
+    "uplift.cross_fitted": Case(
+        lambda f: crm.uplift.cross_fitted(f, **MAILING, features=["taste"], base="linear", folds=2),
+        mailing,
+        numbers=("spend",),
+        negative=("spend",),
+        optional=("guess",),
+        exact=1e-6,
+    ),
+    "uplift.evaluate": Case(
+        lambda f: crm.uplift.evaluate(f, **MAILING, score=["taste", "guess"]).differences,
+        mailing,
+        numbers=("spend", "taste", "guess"),
+        negative=("spend", "taste", "guess"),
+        per_row=False,
+    ),
+    "uplift.policy_value": Case(
+        lambda f: crm.uplift.policy_value(f, **MAILING, score="taste"),
+        mailing,
+        numbers=("spend", "taste"),
+        negative=("spend", "taste"),
+        optional=("guess",),
+        per_row=False,
+    ),
+    "uplift.qini": Case(
+        lambda f: crm.uplift.qini(column(f, "y"), column(f, "score"), column(f, "treatment")),
+        lambda: mailing().rename(columns={"spend": "y", "taste": "score", "mail": "treatment"}),
+        numbers=("y", "score", "treatment"),
+        negative=("y", "score"),
+        optional=("guess",),
+        per_row=False,
     ),
     "feedback.nps": Case(
         lambda f: crm.feedback.nps(f, by="segment"), survey, ids=("segment",), numbers=("score",), per_row=False

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         rfm,
         survival,
         targeting,
+        uplift,
     )
     from crmkit._events import EventLog, events
     from crmkit._report import report
@@ -54,6 +55,7 @@ _HOME: dict[str, str | None] = {
     "rfm": None,
     "survival": None,
     "targeting": None,
+    "uplift": None,
     "warmup": "_warmup",
 }
 
@@ -79,6 +81,7 @@ __all__ = [
     "rfm",
     "survival",
     "targeting",
+    "uplift",
     "warmup",
 ]
 

@@ -1,0 +1,84 @@
+"""The rows of an experiment as uplift needs them: outcome, arm and the chance of being treated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmkit import _frame, _options
+from crmkit.errors import DataError, OptionError
+
+__all__ = ["Bools", "Floats", "binary_arm", "column_of", "effect_scores", "known_propensity"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+LEAST = 0.01  # a chance of treatment nearer than this to 0 or 1 says next to nothing about the other arm
+
+
+def binary_arm(frame: _frame.Frame, treatment: str, control: Any, arm: Any) -> tuple[Bools, Bools]:
+    """Return which rows are of the control or of the arm asked for, and which of these are treated."""
+    arms = _frame.arms(frame, treatment, keyword="treatment")
+    base, names = arms.control(control), arms.names
+    others = [name for code, name in enumerate(names) if code != base]
+    if arm is None and len(others) > 1:
+        msg = f"column {treatment!r} has the arms {[str(name) for name in others]} beside the control; choose one with arm="
+        raise OptionError(msg)
+    arm = others[0] if arm is None else arm
+    if arm not in others:
+        msg = f"arm={arm!r} is not one of {[str(name) for name in others]}"
+        raise OptionError(msg)
+    code = names.index(arm)
+    rows = (arms.codes == base) | (arms.codes == code)
+    return rows, arms.codes[rows] == code
+
+
+def known_propensity(frame: _frame.Frame, propensity: Any, treated: Bools, rows: Bools) -> Floats:
+    """Return the chance of treatment of each row: the share treated, a number, or a column."""
+    n = treated.size
+    if propensity is None:
+        if not treated.any() or treated.all():
+            msg = "all rows are in one arm; there is no effect to be seen"
+            raise DataError(msg)
+        return np.full(n, treated.mean())
+    if isinstance(propensity, str):
+        chance = _frame.numbers(frame, propensity, keyword="propensity")[rows]
+        outside = (chance < LEAST) | (chance > 1.0 - LEAST)
+        if outside.any():
+            count, row = _frame.first_place(outside)
+            msg = (
+                f"column {propensity!r}: {count:,} not between {LEAST} and {1 - LEAST}, the first in row"
+                f" {int(np.flatnonzero(rows)[row])} ({chance[row]:g}); such rows have nobody to be compared with: leave them out"
+            )
+            raise DataError(msg)
+        return chance
+    return np.full(n, _options.number("propensity", propensity, low=LEAST, high=1.0 - LEAST))
+
+
+def effect_scores(y: Floats, treated: Bools, chance: Floats, mu0: Floats | None = None, mu1: Floats | None = None) -> Floats:
+    r"""Return per row a number whose expectation is the effect: doubly robust with outcome models, else inverse weighted.
+
+    Without models the outcome is first centred on its overall level, which changes nothing but the noise.
+    """
+    if mu0 is None or mu1 is None:
+        level = chance * y[~treated].mean() + (1.0 - chance) * y[treated].mean()
+        return np.asarray((treated - chance) / (chance * (1.0 - chance)) * (y - level))
+    residual = np.where(treated, (y - mu1) / chance, -(y - mu0) / (1.0 - chance))
+    return np.asarray(mu1 - mu0 + residual)
+
+
+def column_of(values: Any, name: str) -> _frame.Frame:
+    """Put one column, of whatever kind, into a frame where the edge can read it."""
+    if _frame.is_frame(values) or isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+        msg = f"{name} is one column: a Series, an array or a list with a value per row, not a {type(values).__name__}"
+        raise DataError(msg)
+    home = type(values).__module__.split(".")[0]
+    if home in ("polars", "pyarrow"):
+        return _frame.read(_frame.table({name: values}, kind=home))
+    column = values if hasattr(values, "dtype") else np.asarray(values)
+    if getattr(column, "ndim", 1) != 1:
+        msg = f"{name} has {column.ndim} dimensions; pass one value per row"
+        raise DataError(msg)
+    return _frame.read(_frame.table({name: column if len(column) else np.empty(0)}))
