@@ -184,6 +184,49 @@ def test_a_recent_purchase_weighs_more():
     assert dense(seen(frame, weight="once")).tolist() == [[1.0, 1.0], [0.0, 1.0]]
 
 
+def test_weights_are_lines_quantities_or_amounts():
+    frame = pd.DataFrame(
+        {
+            "basket": [1, 1, 1, 2, 2],
+            "item": ["a", "a", "b", "b", "a"],
+            "timestamp": pd.to_datetime(["2024-01-01", "2024-01-31", "2024-01-11", "2024-01-31", "2024-01-31"]),
+            "price": [5.0, 7.5, 0.0, 2.0, -1.0],
+            "pieces": [1, 2, 3, 4, -1],
+        }
+    )
+    options = {"time": "timestamp", "amount": "price", "quantity": "pieces", "refunds": "drop"}
+    smallest = np.finfo(np.float32).tiny
+    assert dense(seen(frame, **options)).tolist() == [[2.0, 1.0], [0.0, 1.0]]
+    assert dense(seen(frame, **options, weight="quantity")).tolist() == [[3.0, 3.0], [0.0, 4.0]]
+    assert dense(seen(frame, **options, weight="amount")).tolist() == [[12.5, smallest], [0.0, 2.0]]
+    decayed = seen(frame, **options, weight="amount", half_life="10D")
+    assert dense(decayed) == pytest.approx(np.array([[5.0 / 8 + 7.5, 0.0], [0.0, 2.0]]), abs=1e-6)
+    assert "weight     amount, half of it after 10 days" in repr(decayed)
+    log = crm.events(frame, customer="basket", item="item", **options)
+    np.testing.assert_array_equal(dense(recommend.interactions(log, weight="quantity")), [[3.0, 3.0], [0.0, 4.0]])
+
+
+def test_weights_that_cannot_be_are_refused():
+    frame = simulated().assign(pieces=1.0, price=2.0)
+    for weight in ("quantity", "amount"):
+        with pytest.raises(ColumnError, match=f"the log has no {weight}"):
+            seen(frame, weight=weight)
+    frame.loc[[3, 5], "pieces"] = -1.0
+    with pytest.raises(DataError, match="column 'pieces': 2 purchases have a negative quantity"):
+        seen(frame, weight="quantity", quantity="pieces")
+    with pytest.raises(DataError, match="more than 1e15"):
+        seen(frame.assign(price=1e16), weight="amount", amount="price")
+
+
+def test_weights_of_the_amount_do_not_depend_on_the_order_of_the_rows():
+    frame = simulated().assign(price=np.random.default_rng(3).gamma(2.0, 5.0, 150))
+    options = {"weight": "amount", "amount": "price", "time": "timestamp"}
+    expected = seen(frame, **options)
+    for seed in range(3):
+        got = seen(frame.sample(frac=1, random_state=seed), **options)
+        np.testing.assert_array_equal(got.by_customer.value, expected.by_customer.value)
+
+
 def test_bought_long_ago_is_still_bought():
     frame = simulated()
     model = recommend.fit_item_knn(seen(frame, time="timestamp", half_life="1h"))

@@ -20,6 +20,7 @@ from crmkit.results import Frozen
 __all__ = ["Interactions", "Rows", "interactions"]
 
 SMALLEST = float(np.finfo(np.float32).tiny)
+LARGEST = 1e15  # single precision holds squares of it, and sums of those
 FAR = 100.0  # halvings that single precision can take back
 MOST_ROWS = 500_000_000
 
@@ -38,9 +39,9 @@ def interactions(
     ----------
     log : EventLog or DataFrame
         Purchases, one row per item bought: a log with items, or a frame, which the column keywords describe.
-    weight : {None, "once"}, default None
+    weight : {None, "once", "quantity", "amount"}, default None
         None counts order lines: two lines with one item weigh 2, whatever their amounts or quantities. "once" counts
-        the latest of them alone.
+        the latest of them alone. "quantity" and "amount" add up what was bought, or paid, line by line.
     half_life : str or float, optional
         Age at which a purchase weighs half as much as one made at the last moment of the log: a duration string such as
         "90D", or a number of days. Without it all purchases weigh the same.
@@ -57,9 +58,9 @@ def interactions(
     Raises
     ------
     ColumnError
-        A column is not in the frame, the log holds no items, or no times although `half_life` needs them.
+        A column is not in the frame, the log holds no items, or no times, amounts or quantities although they are asked for.
     DataError
-        No purchase is left, or the values of a column cannot be used.
+        No purchase is left, or the values of a column cannot be used: a purchase of a negative quantity has no weight.
     OptionError
         `weight` or `half_life` is not one of the accepted values, or a log comes with column keywords.
 
@@ -68,8 +69,9 @@ def interactions(
     A refund is no interaction, nor are the lines of an order refunded in full; one refunded in part is still a
     purchase of every line. Customers and items without an interaction are not in the table.
 
-    With `half_life` h, a purchase of age t weighs :math:`2^{-t/h}`; weights of one pair add up. They are kept in single
-    precision; a weight too small for it stays at the smallest one there is, so that what was bought remains bought.
+    With `half_life` h, a purchase of age t weighs :math:`2^{-t/h}` of what it would; weights of one pair add up. They are kept
+    in single precision; a weight too small for it, or 0, becomes the smallest one there is, so that what was bought remains
+    bought. Amounts are those of the lines, before refunds in part.
 
     Examples
     --------
@@ -83,8 +85,8 @@ def interactions(
       pairs      4 (66.7 % of all)
       weight     order lines
     """
-    if weight not in (None, "once"):
-        raise OptionError.choice("weight", weight, (None, "once"))
+    if weight not in (None, "once", "quantity", "amount"):
+        raise OptionError.choice("weight", weight, (None, "once", "quantity", "amount"))
     days = half_life_in_days(half_life)
     log = _events.as_log(log, **(columns if isinstance(log, _events.EventLog) else {"item": "item_id", **columns}))
     return from_log(log, weight, days, None)
@@ -197,15 +199,16 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     customer, customers = log.labels.used(everybody[bought])
     item, items = cast(_frame.Labels, log.items).used(cast("npt.NDArray[np.int32]", log.lines.item)[bought])
     time, of_line, bought_item = _frame.readonly(log.lines.time[bought]), customer, item
-    value = np.ones(bought.size)
+    value = np.ones(bought.size) if weight in (None, "once") else amounts(log, weight)[bought]
     if half_life is not None:
         end = log.span.end if end is None else end
         halvings = (log.clock.moment(end) - time) / (log.clock.ticks_per_day * half_life)
         if halvings.min() < -FAR:
             msg = f"a purchase lies more than {FAR:g} half-lives of {half_life:g} days after {end}; fit anew with it"
             raise DataError(msg)
+        value = value * np.exp2(-halvings)
+    if half_life is not None or weight in ("quantity", "amount"):
         # sums of fractions depend on the order of their terms, which must not depend on the order of the rows
-        value = np.exp2(-halvings)
         ascending = np.lexsort((value, item, customer))
         customer, item, value = customer[ascending], item[ascending], value[ascending]
     if weight == "once":
@@ -213,6 +216,9 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     start, index, total = _k.from_coordinates(
         _frame.readonly(customer), _frame.readonly(item), _frame.readonly(value), len(customers), len(items)
     )
+    if total.max() > LARGEST:
+        msg = f"the weights of one customer and item add up to {total.max():g}, more than 1e15; scale the column down"
+        raise DataError(msg)
     by_customer = Rows(start, index, np.maximum(total, SMALLEST).astype(np.float32))
     by_item = Rows(*_k.transpose(by_customer.start, by_customer.index, by_customer.value, len(items)))
     age = gap = last = None
@@ -241,6 +247,20 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
         end=end,
         columns=MappingProxyType({**log.columns, "refunds": log.refunds, "missing": log.missing}),
     )
+
+
+def amounts(log: _events.EventLog, weight: str) -> npt.NDArray[np.float64]:
+    """Return what each line weighs by its amount or quantity, which must not be negative where it is a purchase."""
+    log.require(weight)
+    values = cast("npt.NDArray[np.float64]", log.lines.amount if weight == "amount" else log.lines.quantity)
+    negative = np.count_nonzero((values < 0) & (log.lines.order >= 0))
+    if negative:
+        msg = (
+            f"column {log.columns.get(weight)!r}: {negative:,} purchases have a negative {weight}; mark them as refunds,"
+            " or leave them out"
+        )
+        raise DataError(msg)
+    return values
 
 
 def latest(
