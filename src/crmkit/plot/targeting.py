@@ -59,7 +59,7 @@ def targeting_profit(curve: Any, /, *, currency: str = "", ax: Axes | None = Non
     ax.axhline(0.0, color=_canvas.INK, linewidth=0.9)
     if without > 0.0:
         ax.axhline(without, color=_canvas.MUTED, linewidth=1, linestyle=(0, (2, 3)))
-        _canvas.note(ax, f"everybody: {without:,.4g}", (60 if curve.chosen.share < 0.3 else 22, without), (4, 7))
+        _canvas.note(ax, f"everybody: {without:,.4g}", (100.0 * curve.chosen.share, without), (4, 7))
     ax.fill_between(share, low, high, color=_canvas.MAIN, alpha=0.14, linewidth=0)
     ax.plot(share, realised, color=_canvas.MAIN, linewidth=2.2, label="as it came to pass")
     ax.plot(share, expected, color=_canvas.ACCENT, linewidth=2, linestyle="--", label="as the probabilities foretold")
