@@ -222,10 +222,26 @@ def cross_fitted(
 
     Parameters
     ----------
-    frame, treatment, outcome, features, learner, base, control, propensity, folds, rng
-        As in `fit`.
+    frame : DataFrame
+        One row per customer of an experiment, as in `fit`.
+    treatment, outcome : str
+        Columns of the arms and of the outcome.
+    features : list of str, optional
+        Columns to learn from; default all others.
+    learner : {"x", "t", "dr", "transformed"}, default "x"
+        How the effect is learnt, as in `fit`.
+    base : {"boosting", "linear"}, default "boosting"
+        What it is learnt from.
+    control : optional
+        The arm that got nothing.
     arm : optional
         The arm to predict for, where there are several beside the control.
+    propensity : str, float or "estimate", optional
+        The chance of treatment, as in `fit`.
+    folds : int, default 5
+        Parts of the rows, each predicted by models fitted on the others.
+    rng : int, default 0
+        Seed of the folds.
 
     Returns
     -------
