@@ -162,9 +162,10 @@ def _duplicates() -> None:
 
 
 def _churn() -> None:
-    from crmkit import churn
+    from crmkit import churn, targeting
 
     churn.panel(_lines(), cutoffs=["2023-09-01"], horizon="60D", order="order_id")
+    targeting.choose([0.9, 0.4, 0.6], value=[90.0, 80.0, 70.0], cost=5.0, budget=12.0)
 
 
 def _answers() -> None:
