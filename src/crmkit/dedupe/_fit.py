@@ -213,6 +213,7 @@ def fit_patterns(
     if rules is None:
         return model
     made_by = {rule: made.patterns for rule, made in rules.items()}
+    model = dataclasses.replace(model, lack_of_fit=_lack_of_fit(model, patterns, counts, rules))
     evidence = model.best_rule(patterns, made_by)
     all_pairs = (counts.sum() if total is None else total) + 1.0
     match, moved, kin = ((float(counts @ part) + 0.5) / all_pairs for part in evidence.shares())
@@ -222,6 +223,33 @@ def fit_patterns(
         prior_moved=moved if MOVED in classes else 0.0,
         prior_related=kin if KIN in classes else 0.0,
     )
+
+
+def _lack_of_fit(
+    model: FellegiSunter, patterns: npt.NDArray[np.int8], counts: Table, rules: Mapping[str, Made]
+) -> float:
+    """Return the share of pairs that would have to change their pattern to be as fitted, averaged over the pairs of rules."""
+    apart, total = 0.0, 0.0
+    for rule, made in rules.items():
+        names = list(model.m)
+        used = [place for place, name in enumerate(names) if name not in made.columns]
+        table = patterns[made.patterns].copy()
+        table[:, [place for place in range(len(names)) if place not in used]] = -1
+        n = counts[made.patterns]
+        # what is missing is given: patterns with the same gaps are compared with each other
+        gaps = np.unique(table < 0, axis=0, return_inverse=True)[1].ravel()
+        shown, where = np.unique(table, axis=0, return_inverse=True)
+        observed = np.bincount(where.ravel(), weights=n, minlength=len(shown))
+        of_gap = np.zeros(len(shown), dtype=np.int64)
+        of_gap[where.ravel()] = gaps
+        in_gap = np.bincount(of_gap, weights=observed)[of_gap]
+        evidence = model.evidence(shown, rule)
+        parts = (evidence.match, evidence.moved, evidence.related, evidence.other)
+        expected = in_gap * np.sum([np.exp2(part) for part in parts], axis=0)
+        unseen = observed.sum() - expected.sum()
+        apart += 0.5 * (float(np.abs(observed - expected).sum()) + max(float(unseen), 0.0))
+        total += float(observed.sum())
+    return apart / total if total > 0 else 0.0
 
 
 class _Found(NamedTuple):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from crmkit.dedupe import _rules
 from crmkit.dedupe.model import FellegiSunter
-from crmkit.results import Estimate, Frozen
+from crmkit.results import Estimate, Frozen, critical_value
 
 if TYPE_CHECKING:
     from crmkit.dedupe._records import Prepared
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 LEVEL = 0.95
+DRAWS = 40_000
+FEW = 20.0
+DOUBT = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -75,16 +78,89 @@ def quality_of(model: FellegiSunter, prepared: Prepared, trained: Trained, proba
     """Estimate precision, recall and blocking recall."""
     link = probability >= threshold
     n_links, matches, found = int(link.sum()), float(probability.sum()), float(probability[link].sum())
-    precision = found / n_links if n_links else 1.0
-    recall = found / matches if matches > 0 else 1.0
-    se = float(np.sqrt((probability[link] * (1 - probability[link])).sum())) / max(n_links, 1)
+    doubt = disagreement(model, trained, probability)
+    blocked = caught(model, prepared)
+    precision = _share(found, n_links, 0.5 * doubt)
+    recall = _share(found, matches, doubt)
+    spread = max(doubt, 1.0 - blocked) * 0.5
     return Quality(
-        precision=Estimate.normal(precision, se, n=n_links, level=LEVEL, method="model", bounds=(0.0, 1.0)),
-        recall=Estimate.normal(min(recall, 1.0), se, n=matches, level=LEVEL, method="model", bounds=(0.0, 1.0)),
-        blocking_recall=Estimate.normal(1.0, 0.0, n=matches, level=LEVEL, method="model", bounds=(0.0, 1.0)),
+        precision=precision,
+        recall=recall,
+        blocking_recall=_share(blocked * matches, matches, spread),
         lack_of_fit=model.lack_of_fit,
-        diagnosis="",
+        diagnosis=_diagnosis(model, prepared, doubt, matches),
     )
 
 
-_ = (Mapping, Any)
+def _share(part: float, whole: float, doubt: float) -> Estimate:
+    """Return part / whole with Wilson's interval, which stands also at 0 and 1, widened by what the model is in doubt of."""
+    if whole <= 0:
+        return Estimate(1.0, 0.0, 1.0, 0.0, 0, LEVEL, "model")
+    share = min(max(part / whole, 0.0), 1.0)
+    z = critical_value(LEVEL)
+    middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
+    margin = z * np.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
+    low, high = max(min(middle - margin, share) - doubt, 0.0), min(max(middle + margin, share) + doubt, 1.0)
+    se = float(np.sqrt(share * (1 - share) / whole + (doubt / z) ** 2))
+    return Estimate(share, float(low), float(high), se, whole, LEVEL, "model")
+
+
+def disagreement(model: FellegiSunter, trained: Trained, probability: Floats) -> float:
+    """Return by what share the matches a rule counts by itself differ from those its pairs have in all, averaged over rules.
+
+    Every rule sees other fields. Where fields depend on each other, what the rules say of the same pairs differs.
+    """
+    patterns = trained.compared.patterns
+    mass = np.bincount(patterns.of_pair, weights=probability, minlength=patterns.counts.size)
+    apart, total = 0.0, 0.0
+    for rule, made in trained.compared.rules.items():
+        here = float(mass[made.patterns].sum())
+        by_itself = model.rule_prior[rule] * float(patterns.counts[made.patterns].sum())
+        apart += abs(here - by_itself)
+        total += max(here, by_itself)
+    return apart / total if total > 0 else 0.0
+
+
+def caught(model: FellegiSunter, prepared: Prepared) -> float:
+    """Return the share of matches that some rule puts into one block, were its fields to err as the model says.
+
+    Gaps are as in random pairs of records; what a rule takes of a column counts as equal only where the column is.
+    """
+    if not model.rules or prepared.n < 2:
+        return 1.0
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, prepared.n, (2, DRAWS))
+    moved = rng.random(DRAWS) < model.prior_moved / model.prior
+    equal: dict[str, npt.NDArray[np.bool_]] = {}
+    for field in prepared.fields:
+        there = (field.codes[rows[0]] >= 0) & (field.codes[rows[1]] >= 0)
+        agree = np.full(DRAWS, model.m[field.column][-1])
+        if model.moved:
+            agree[moved] = model.moved[field.column][-1]
+        equal[field.column] = there & (rng.random(DRAWS) < agree)
+    met = np.zeros(DRAWS, dtype=np.bool_)
+    columns = list(equal)
+    for parts in model.rules.values():
+        rule = _rules.parsed([parts], [*prepared.frames[0].columns, *columns])[0]
+        if all(part.column in equal for part in rule):
+            met |= np.logical_and.reduce([equal[part.column] for part in rule])
+    return float(met.mean())
+
+
+def _diagnosis(model: FellegiSunter, prepared: Prepared, doubt: float, matches: float) -> str:
+    """Say in words where the estimates cannot be trusted."""
+    words = []
+    if prepared.n and matches < FEW:
+        words.append(f"only {matches:.1f} matches are expected: too few to learn how often fields of one person agree")
+    if doubt > DOUBT:
+        words.append(
+            f"the rules differ by {doubt:.0%} on how many matches the same pairs have: fields depend on each other in ways the "
+            "model does not know"
+        )
+    if "date" not in model.kinds.values() and sum(kind in ("name", "text") for kind in model.kinds.values()) > 0:
+        words.append(
+            "no field is a date of birth: people of one household or family may pass for one person, and precision be lower than told"
+        )
+    if not model.converged:
+        words.append("the fit stopped before it converged")
+    return "" if not words else "cannot be told for certain: " + "; ".join(words)
