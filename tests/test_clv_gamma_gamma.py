@@ -35,7 +35,7 @@ def gamma_gamma(p, q, v):
 def log_likelihood(theta, x, z, weight=None):
     x, z = np.array(x, float), np.array(z, float)
     return kernel.log_likelihood(
-        *np.exp(theta), x, z, np.ones(x.size) if weight is None else np.array(weight, float), np.empty((0, 3))
+        *np.exp(theta), x, z, np.empty(0), np.ones(x.size) if weight is None else np.array(weight, float), np.empty((0, 3))
     )
 
 
@@ -161,6 +161,131 @@ def test_estimates_find_the_truth_at_the_nominal_rate():
         inside += abs(math.log(model.q / 4.0)) < 1.96 * model.standard_errors["q"] / model.q
     if n_sets == 200:
         assert 182 <= inside <= 198
+
+
+# ── every amount instead of the mean ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def amounts_of(rng, customers, p=6.0, q=4.0, v=15.0):
+    """Customers with all their amounts, from the story of the model."""
+    rows = []
+    for _ in range(customers):
+        x, nu = rng.geometric(0.3), rng.gamma(q) / v
+        z = rng.gamma(p, size=x) / nu
+        rows.append((x, z.mean(), np.log(z).sum(), z))
+    return pd.DataFrame(rows, columns=["frequency", "monetary_value", "log_spend", "amounts"])
+
+
+def test_the_likelihood_of_every_amount_is_the_integral_over_rates():
+    rng = np.random.default_rng(2)
+    table = amounts_of(rng, 4)
+    p, q, v = 2.5, 3.5, 8.0
+    expected = 0.0
+    for z in table["amounts"]:
+        with naive.mp.workdps(40):
+            rate = q / v  # the gamma density of each amount, then the mean over rates, in closed form
+            product = naive.mp.fprod(naive.mp.mpf(float(a)) ** (p - 1) / naive.mp.gamma(p) for a in z)
+            total = naive.mp.gamma(p * len(z) + q) / naive.mp.gamma(q) * naive.mp.mpf(v) ** q
+            expected += float(naive.mp.log(product * total / (v + naive.mp.mpf(float(z.sum()))) ** (p * len(z) + q)))
+            density = lambda nu, z=z: nu ** (p * len(z) + q - 1) * naive.mp.exp(-nu * (v + float(z.sum())))  # noqa: E731
+            check = product * naive.mp.mpf(v) ** q / naive.mp.gamma(q) * naive.mp.quad(density, [0, rate, 4 * rate, 40 * rate])
+            assert float(check / (product * total / (v + naive.mp.mpf(float(z.sum()))) ** (p * len(z) + q))) == approx(
+                1, rel=1e-8
+            )
+    x, z = table["frequency"].to_numpy(float), table["monetary_value"].to_numpy(float)
+    spread = x * np.log(z) - table["log_spend"].to_numpy(float)
+    scores = np.empty((4, 3))
+
+    def at(theta):
+        return kernel.log_likelihood(*np.exp(theta), x, z, spread, np.ones(4), scores)
+
+    theta = np.log([p, q, v])
+    value, gradient, hessian = at(theta)
+    assert value == approx(expected, rel=1e-12)
+    assert scores.sum(axis=0) == approx(gradient, rel=1e-11)
+    for j in range(3):
+        step = np.where(np.arange(3) == j, 1e-5, 0.0)
+        up, down = at(theta + step), at(theta - step)
+        assert gradient[j] == approx((up[0] - down[0]) / 2e-5, rel=1e-7)
+        assert hessian[j] == approx((up[1] - down[1]) / 2e-5, rel=1e-6, abs=1e-7)
+
+
+def test_every_amount_takes_p_off_its_ridge():
+    """60 shops: p is inside its interval as often as it should be, and known several times as well as from means."""
+    compiled = hasattr(kernel.log_likelihood, "py_func")
+    rng = np.random.default_rng(8)
+    inside, better = 0, []
+    for _ in range(60 if compiled else 3):
+        table = amounts_of(rng, 300 if compiled else 80)
+        model = clv.fit_gamma_gamma(table)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # means alone may leave p and v on their ridge
+            of_means = clv.fit_gamma_gamma(table.drop(columns="log_spend"))
+        assert model.diagnosis == "well identified"
+        inside += abs(math.log(model.p / 6.0)) < 1.96 * model.standard_errors["p"] / model.p
+        better.append(of_means.covariance[0][0] / model.covariance[0][0])
+    assert model.columns == ("frequency", "monetary_value", "log_spend")
+    assert np.median(better) > 9
+    if compiled:
+        assert 52 <= inside <= 60
+
+
+def test_log_sums_of_a_log_are_those_of_its_purchase_days():
+    orders = pd.DataFrame(
+        {
+            "customer_id": [1, 1, 1, 1, 2],
+            "timestamp": pd.to_datetime(["2024-01-01", "2024-01-08", "2024-01-08", "2024-01-29", "2024-01-02"]),
+            "amount": [5.0, 2.0, 4.0, 3.0, 0.0],
+        }
+    )
+    table = clv.summarize(orders, unit="W", logs=True)
+    assert table["log_gaps"].tolist() == approx([math.log(3.0), 0.0])
+    assert table["log_spend"].tolist() == approx([math.log(18.0), 0.0])
+    assert clv.split(orders, calibration_end="2024-01-20", logs=True).known["log_spend"].tolist() == approx([math.log(6.0), 0.0])
+    assert "log_spend" not in clv.summarize(orders, amount=None, logs=True)
+    with raises(DataError, match="1 customers have a repeat purchase day without an amount above zero"):
+        clv.summarize(orders.assign(amount=[5.0, 0.0, 0.0, 3.0, 1.0]), logs=True)
+
+
+def test_logs_that_no_amounts_can_have_are_refused(shop):
+    with raises(DataError, match="'log_spend' is more than amounts with this mean can give"):
+        clv.fit_gamma_gamma(shop.assign(log_spend=shop["frequency"] * np.log(shop["monetary_value"]) + 1.0))
+
+
+def test_the_currency_changes_v_and_nothing_else_with_every_amount_too():
+    table = amounts_of(np.random.default_rng(4), 120)
+    one = clv.fit_gamma_gamma(table)
+    other = clv.fit_gamma_gamma(
+        table.assign(
+            monetary_value=table["monetary_value"] * 100, log_spend=table["log_spend"] + table["frequency"] * math.log(100)
+        )
+    )
+    assert (other.p, other.q, other.v) == approx((one.p, one.q, one.v * 100), rel=1e-8)
+    assert other.log_likelihood == approx(one.log_likelihood - table["frequency"].sum() * math.log(100), rel=1e-10)
+
+
+# ── a finite mean on request ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_finite_mean_changes_nothing_where_there_is_one(shop):
+    free, kept = clv.fit_gamma_gamma(shop), clv.fit_gamma_gamma(shop, finite_mean=True)
+    assert (kept.p, kept.q, kept.v) == approx((free.p, free.q, free.v), rel=1e-6)
+    assert np.array(kept.covariance) == approx(np.array(free.covariance), rel=1e-4)
+    robust, other = (clv.fit_gamma_gamma(shop, finite_mean=finite, robust=True) for finite in (True, False))
+    assert np.array(robust.covariance) == approx(np.array(other.covariance), rel=1e-4)
+
+
+def test_a_finite_mean_ends_on_its_boundary_where_the_data_have_none():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"frequency": rng.geometric(0.5, 500), "monetary_value": rng.lognormal(3.0, 2.5, 500)})
+    with warns(DataWarning, match="boundary: q tends to 1"):
+        model = clv.fit_gamma_gamma(table, finite_mean=True)
+    assert 1.0 < model.q < 1.001
+    assert model.converged
+    spent = clv.expected_spend(model, table)
+    assert (spent > 0).all()
+    assert np.isfinite(spent).all()
+    assert model.population_mean > 0
 
 
 # ── heavy tails, and what the data do not tell ───────────────────────────────────────────────────────────────────────────

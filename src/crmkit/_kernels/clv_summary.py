@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from crmkit._jit import kernel
 
-__all__ = ["count_later", "summarize"]
+__all__ = ["count_later", "log_sums", "summarize"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -53,6 +55,44 @@ def summarize(
         if amount.size:
             spend[customer] = total / n if n > 0 else 0.0
             first_spend[customer] = start_total
+
+
+@kernel
+def log_sums(
+    start: Integers,
+    time: Integers,
+    amount: Floats,
+    ticks_per_day: int,
+    last_day: int,
+    length: float,
+    first_customer: int,
+    last_customer: int,
+    gaps: Floats,
+    spend: Floats,
+) -> None:
+    """Sums of the logs of the times between purchase days, in units of `length` days, and of the amounts of repeat days.
+
+    A repeat day without an amount above zero makes the sum of its customer minus infinity.
+    """
+    for customer in range(first_customer, last_customer):
+        n, latest, today_spent = -1, last_day + 1, 0.0
+        gaps[customer] = 0.0
+        if amount.size:
+            spend[customer] = 0.0
+        for i in range(start[customer], start[customer + 1]):
+            today = time[i] // ticks_per_day
+            if today > last_day:
+                break
+            if n < 0 or today > latest:
+                if n >= 0:
+                    gaps[customer] += math.log((today - latest) / length)
+                if amount.size and n > 0:
+                    spend[customer] += math.log(today_spent) if today_spent > 0.0 else -math.inf
+                n, latest, today_spent = n + 1, today, 0.0
+            if amount.size:
+                today_spent += amount[i]
+        if amount.size and n > 0:
+            spend[customer] += math.log(today_spent) if today_spent > 0.0 else -math.inf
 
 
 @kernel

@@ -60,6 +60,16 @@ class Solution:
     row: int
     rival: Floats
 
+    def mapped(self, onto: Callable[[Floats], Floats], slope: Floats) -> Solution:
+        """Return the same in other parameters: `onto` maps them, `slope` is its Jacobian at the summit."""
+        known = np.where(np.isinf(self.covariance), 0.0, self.covariance)
+        covariance = slope @ known @ slope.T
+        free = (slope[:, np.isinf(np.diagonal(self.covariance))] != 0.0).any(axis=1)
+        covariance[free, :] = covariance[:, free] = 0.0
+        covariance[free, free] = math.inf
+        optimum = dataclasses.replace(self.optimum, theta=onto(self.optimum.theta))
+        return dataclasses.replace(self, optimum=optimum, covariance=covariance, rival=onto(self.rival))
+
     def looseness(self, names: tuple[str, ...]) -> str:
         """Say which parameters are as good as free, or nothing where none is."""
         curvature, direction = self.optimum.flattest

@@ -21,7 +21,9 @@ _CUSTOMERS = 1 << 16  # in one piece of work
 _NO_AMOUNTS = _frame.readonly(np.empty(0, np.float64))
 
 
-def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None, **columns: Unpack[ColumnNames]) -> Any:
+def summarize(
+    log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None, logs: bool = False, **columns: Unpack[ColumnNames]
+) -> Any:
     """Tell for each customer how often they came back, over what time, and for how much.
 
     Parameters
@@ -35,6 +37,9 @@ def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None
     end : date-like, optional
         Last day of observation, included: purchases on that day count, later ones are not seen, and customers whose first
         purchase is later are absent. Default: the day of the log's last event.
+    logs : bool, default False
+        Add what tells regular buyers (`fit_bg_cnbd`) and the spread of a customer's amounts (`fit_gamma_gamma`): ``log_gaps``,
+        the sum of the natural logs of the times between purchase days, and ``log_spend``, of the amounts of repeat purchase days.
     **columns
         Column keywords of `crmkit.events`, where a frame is given.
 
@@ -44,14 +49,16 @@ def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None
         One row per customer, in the order of the ids, indexed by id in pandas: ``frequency`` (purchase days after the first),
         ``recency`` (first purchase to last) and ``T`` (first purchase to `end`), exact fractions of `unit`;
         ``monetary_value`` (mean over the repeat purchase days, 0 where there is none) and ``first_value`` (of the first
-        purchase day), both absent without amounts; and the constant ``unit``. In pandas ``attrs["end"]`` names the last day.
+        purchase day), both absent without amounts; ``log_gaps`` and ``log_spend`` on request; and the constant ``unit``. In
+        pandas ``attrs["end"]`` names the last day.
 
     Raises
     ------
     ColumnError
         A column is missing, or the log has no times.
     DataError
-        Nobody bought by `end`, or the events cannot be read (see `crmkit.events`).
+        Nobody bought by `end`; a repeat purchase day with logs has no amount above zero; or the events cannot be read (see
+        `crmkit.events`).
     OptionError
         `unit`, `grain` or `end` is not usable.
 
@@ -91,6 +98,8 @@ def summarize(log: Any, /, *, unit: Any = "W", grain: str = "D", end: Any = None
     if bought.size == 0:
         msg = f"no purchase lies on or before {_date(log, last_day)}"
         raise DataError(msg)
+    if logs:
+        statistics |= _log_sums(log, last_day, days_in(name))
     return _table(log, bought, statistics, name, last_day)
 
 
@@ -110,7 +119,15 @@ class Split(NamedTuple):
 
 
 def split(
-    log: Any, /, *, calibration_end: Any, end: Any = None, unit: Any = "W", grain: str = "D", **columns: Unpack[ColumnNames]
+    log: Any,
+    /,
+    *,
+    calibration_end: Any,
+    end: Any = None,
+    unit: Any = "W",
+    grain: str = "D",
+    logs: bool = False,
+    **columns: Unpack[ColumnNames],
 ) -> Split:
     """Cut purchases in two in time, to fit on the first part and to check against the second.
 
@@ -126,6 +143,8 @@ def split(
         Unit of the times, as in `summarize`.
     grain : {"D"}, default "D"
         Purchases of one calendar day are one purchase.
+    logs : bool, default False
+        Add ``log_gaps`` and ``log_spend`` to the first part, as in `summarize`.
     **columns
         Column keywords of `crmkit.events`, where a frame is given.
 
@@ -185,6 +204,8 @@ def split(
     if bought.size == 0:
         msg = f"no purchase lies on or before {_date(log, cut)}"
         raise DataError(msg)
+    if logs:
+        before |= _log_sums(log, cut, days_in(name))
     orders, n = log.orders, log.n_customers
     amount = _NO_AMOUNTS if orders.amount is None else orders.amount
     days, earlier, spend = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
@@ -279,6 +300,29 @@ def _statistics(log: EventLog, last_day: int) -> dict[str, Any]:
     if orders.amount is not None:
         found |= {"monetary_value": spend, "first_value": first}
     return found
+
+
+def _log_sums(log: EventLog, last_day: int, length: float) -> dict[str, Any]:
+    """Compute the sums of logs of every customer, of times in units of `length` days."""
+    orders, n = log.orders, log.n_customers
+    amount = _NO_AMOUNTS if orders.amount is None else orders.amount
+    gaps, spend = np.empty(n), np.empty(n)
+    _threads.run(
+        lambda piece: _k.log_sums(
+            orders.start, orders.time, amount, log.clock.ticks_per_day, last_day, length, *piece, gaps, spend
+        ),
+        _threads.chunks(n, _CUSTOMERS),
+    )
+    if orders.amount is None:
+        return {"log_gaps": gaps}
+    none = np.isinf(spend)
+    if none.any():
+        msg = (
+            f"{int(none.sum()):,} customers have a repeat purchase day without an amount above zero, whose log there is not:"
+            " leave free orders out of the events, or give amount=None for log_gaps alone"
+        )
+        raise DataError(msg)
+    return {"log_gaps": gaps, "log_spend": spend}
 
 
 def _table(log: EventLog, rows: Any, statistics: dict[str, Any], unit: str, last_day: int, more: Any = None) -> Any:
