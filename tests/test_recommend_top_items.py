@@ -187,7 +187,9 @@ def test_popularity_of_late_may_answer_for_strangers():
     known = recommend.top_items(MODELS["item_knn"], [1], fallback=late)
     assert listed(known) == listed(recommend.top_items(MODELS["item_knn"], [1]))
     with pytest.raises(OptionError, match="other interactions"):
-        recommend.top_items(MODELS["item_knn"], fallback=recommend.fit_popularity(seen(FRAME)))
+        recommend.top_items(MODELS["item_knn"], fallback=recommend.fit_popularity(seen(FRAME.iloc[:20])))
+    alike = recommend.fit_popularity(seen(FRAME), within="20D")
+    assert listed(recommend.top_items(MODELS["item_knn"], [900], fallback=alike, k=4)) == listed(want)
     with pytest.raises(OptionError, match="fitted recommender"):
         recommend.top_items(MODELS["item_knn"], fallback="popularity")
 

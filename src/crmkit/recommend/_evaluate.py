@@ -46,6 +46,8 @@ class Evaluation:
         What the lists of a model look like together: one row per model, items ("all", "new") and k, with coverage (share of
         the catalogue that is on a list), gini (0 if all items are listed equally often, near 1 if a few are all there is) and
         n, the number of lists. They describe these lists and have no interval.
+    level : float
+        Confidence level of the intervals.
     left_out : mapping of str to int
         Test customers and purchases that were not evaluated, and why.
     """
@@ -53,6 +55,7 @@ class Evaluation:
     metrics: Any
     differences: Any
     catalogue: Any
+    level: float
     left_out: Mapping[str, int]
     _values: Mapping[tuple[str, str, int], tuple[npt.NDArray[np.int64], Floats]]
     _who: _frame.Ids
@@ -242,7 +245,7 @@ def evaluate(
     kind_of_frame = first.customers.kind
     metrics, differences = _tables(values, list(named), level, replicates, random, kind_of_frame)
     catalogue_table = _frame.table(catalogue, kind=kind_of_frame)
-    return Evaluation(metrics, differences, catalogue_table, MappingProxyType(left_out), MappingProxyType(values), who)
+    return Evaluation(metrics, differences, catalogue_table, level, MappingProxyType(left_out), MappingProxyType(values), who)
 
 
 # ── what is asked ─────────────────────────────────────────────────────────────────────────────────────────────────────
