@@ -148,7 +148,14 @@ def read_label(frame: Any, name: str) -> Bools:
     return _frame.flags(frame, name)
 
 
-def read_as(frame: Any, names: Sequence[str], categories: Mapping[str, tuple[str, ...]], missing: Collection[str]) -> Table:
+def read_as(
+    frame: Any,
+    names: Sequence[str],
+    categories: Mapping[str, tuple[str, ...]],
+    missing: Collection[str],
+    *,
+    quiet: bool = False,
+) -> Table:
     """Read the features of a fitted model; a category it has not seen gets the code UNSEEN and a warning."""
     frame = _frame.read(frame)
     columns: dict[str, npt.NDArray[Any]] = {}
@@ -170,7 +177,8 @@ def read_as(frame: Any, names: Sequence[str], categories: Mapping[str, tuple[str
             known = {value: code for code, value in enumerate(categories[name])}
             code_of = np.array([*(known.get(value, UNSEEN) for value in text.values), MISSING], np.int32)
             columns[name] = code_of[text.codes]
-            warn_of_unseen(columns[name] == UNSEEN, name, stacklevel=3)
+            if not quiet:
+                warn_of_unseen(columns[name] == UNSEEN, name, stacklevel=3)
         if name not in missing:
             refuse_missing(_absent(columns[name], name in categories), name)
     return Table(columns, categories, tuple(name for name in names if name in missing), len(frame))

@@ -13,17 +13,16 @@ import numpy.typing as npt
 from crmkit import _frame, _learn, _options
 from crmkit._learn import Boosting, Choice, Logistic, Matrix, Table
 from crmkit.churn._model import ChurnModel
+from crmkit.churn._times import CUTOFF, LABEL_END, Times, read_times
 from crmkit.errors import ConvergenceWarning, DataError, DataWarning, FitError
 
 __all__ = ["fit"]
 
 Bools = npt.NDArray[np.bool_]
-Ticks = npt.NDArray[np.int64]
 
 FEWEST = 5  # rows of either class: one for each fold
 FEWEST_FOR_TREES = 200  # rows of either class below which trees are not tried: they would learn noise
 CHOICE_ROWS = 100_000  # rows on which candidates are compared, drawn at random from more
-CUTOFF, LABEL_END = "cutoff", "label_end"
 
 
 def fit(
@@ -149,7 +148,7 @@ def fit(
     if len(table) == 0:
         msg = "the frame has no rows"
         raise DataError(msg)
-    times = _read_times(table, cutoff)
+    times = read_times(table, cutoff)
     left_out = [label, *((CUTOFF if cutoff is None else cutoff, LABEL_END) if times else ())]
     # outside pandas, and where a panel's index was turned into columns, the id comes first
     flat = table.kind != "pandas" or (times is not None and table.columns[1:2] == [cutoff or CUTOFF])
@@ -199,7 +198,7 @@ def _model(
     chosen: Choice,
     label: str,
     dropped: tuple[str, ...],
-    times: _Times | None,
+    times: Times | None,
     base_rate: float | None,
     offset: float,
     validation: str,
@@ -273,21 +272,9 @@ def _warn_of_no_test() -> None:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Times:
-    """When each row's features were taken and its label known, in ticks of one unit."""
-
-    cutoff: Ticks
-    label_end: Ticks
-    shown: tuple[str, ...]
-
-    def rows(self, places: npt.NDArray[np.int64]) -> _Times:
-        return _Times(self.cutoff[places], self.label_end[places], self.shown)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
     matrix: Matrix
-    times: _Times | None
+    times: Times | None
 
     def some(self, places: npt.NDArray[np.int64]) -> _Rows:
         m = self.matrix
@@ -295,30 +282,10 @@ class _Rows:
         return _Rows(taken, None if self.times is None else self.times.rows(places))
 
 
-def _in_content_order(read: Table, churned: Bools, times: _Times | None) -> _Rows:
+def _in_content_order(read: Table, churned: Bools, times: Times | None) -> _Rows:
     X, indicator = read.matrix()
     rows = _Rows(Matrix(X, indicator, _learn.tree_columns(read), churned), times)
     return rows.some(_learn.content_order(X, churned))
-
-
-def _read_times(table: _frame.Frame, cutoff: str | None) -> _Times | None:
-    levels = table.native.index.to_frame(index=False) if table.kind == "pandas" else None
-    inside = levels is not None and (cutoff or CUTOFF) in levels.columns and (cutoff or CUTOFF) not in table.columns
-    if cutoff is None and not (LABEL_END in table.columns and (inside or CUTOFF in table.columns)):
-        return None
-    taken = _frame.times(levels if inside else table, cutoff or CUTOFF, keyword="cutoff")
-    known = _frame.times(table, LABEL_END)
-    if (taken.clock.zone is None) != (known.clock.zone is None):
-        msg = f"{cutoff or CUTOFF!r} and {LABEL_END!r}: one has a time zone, the other has none; give both the same"
-        raise DataError(msg)
-    day = max(taken.clock.ticks_per_day, known.clock.ticks_per_day)
-    moments = taken.instant * (day // taken.clock.ticks_per_day)
-    ends = known.instant * (day // known.clock.ticks_per_day)
-    if (ends < moments).any():
-        count, row = _frame.first_place(ends < moments)
-        msg = f"column {LABEL_END!r}: {count:,} before the cutoff, the first in row {row}; a label window follows its cutoff"
-        raise DataError(msg)
-    return _Times(moments, ends, tuple(str(taken.clock.stamp(int(tick))) for tick in np.unique(taken.wall)))
 
 
 def _refuse_few(churned: Bools, label: str) -> None:

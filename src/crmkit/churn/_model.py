@@ -176,15 +176,20 @@ class ChurnModel(Model):
 
     def _of(self, table: Table) -> Floats:
         """Give the probability of each row of a table as read."""
-        return _learn.probability(Calibration.of(self.calibration)(self._raw(table)) + self.offset)
+        return _learn.probability(self.log_odds_of(table))
+
+    def log_odds_of(self, table: Table) -> Floats:
+        """Give the log odds of churn of each row of a table as `crmkit._learn` reads it."""
+        return Calibration.of(self.calibration)(self._raw(table)) + self.offset
 
     def _raw(self, table: Table) -> Floats:
         """Give the log odds before calibration."""
         if self.estimator is None:
-            return self._logistic().log_odds(table.matrix()[0])
+            return self.logistic().log_odds(table.matrix()[0])
         return Boosting(self.estimator, _learn.tree_columns(table)).log_odds_of(table, dict(self.shares))
 
-    def _logistic(self) -> Logistic:
+    def logistic(self) -> Logistic:
+        """Return the logistic regression by itself, before calibration."""
         if self.intercept is None or self.log_likelihood is None:
             msg = f"a model of kind {self.kind!r} has no coefficients; fit with model='logistic' for them"
             raise FitError(msg)
