@@ -11,7 +11,7 @@ import pytest
 from matplotlib import pyplot
 from pytest import approx, raises
 
-from crmkit import metrics, plot, targeting
+from crmkit import churn, datasets, metrics, plot, targeting
 from crmkit.errors import ColumnError, DataError, OptionError
 
 
@@ -79,8 +79,37 @@ def test_the_profit_curve_shows_both_curves_and_the_chosen_point():
     assert "over contacting nobody" in words(poor)
 
 
+def test_the_window_shows_the_curve_and_the_length_chosen():
+    orders = datasets.make_transactions(n_customers=200).transactions
+    for at_most in (0.2, 0.001):
+        found = churn.suggest_window(orders, order="order_id", at_most=at_most)
+        ax = plot.churn_window(found)
+        assert ax.lines[0].get_ydata() == approx(100 * found.table["p_return"].to_numpy())
+        assert len(ax.lines) == (2 if found.window is None else 4)
+        assert ("every silence" in words(ax)) == (found.window is None)
+        assert f"{found.n_gaps:,} gaps" in words(ax)
+
+
+def test_drivers_show_what_is_lost_the_most_first():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"visits": rng.normal(size=600), "age$": rng.normal(size=600), "noise": rng.normal(size=600)})
+    frame["churned"] = rng.random(600) < 1 / (1 + np.exp(-2 * frame["visits"] - 0.7 * frame["age$"]))
+    model = churn.fit(frame[:300], model="logistic")
+    table = churn.drivers(model, frame[300:])
+    ax = plot.churn_drivers(table)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["visits", r"age\$", "noise"]
+    assert [bar.get_width() for bar in ax.patches] == approx(table["log_loss"].tolist())
+    few = plot.churn_drivers(table.sample(frac=1, random_state=1), measure="profit", top=2)
+    assert [bar.get_width() for bar in few.patches] == approx(sorted(table["profit"], reverse=True)[:2])
+    assert "1 more" in few.get_xlabel()
+    with raises(DataError, match="no rows"):
+        plot.churn_drivers(table.iloc[:0])
+    with raises(OptionError, match="measure"):
+        plot.churn_drivers(table, measure="auc")
+
+
 def test_what_is_no_result_is_refused():
-    for function in (plot.churn_calibration, plot.targeting_profit):
+    for function in (plot.churn_calibration, plot.churn_window, plot.targeting_profit):
         with raises(DataError, match="expected what"):
             function(pd.DataFrame({"a": [1]}))
     with raises(DataError, match="at least two shares"):

@@ -1,4 +1,4 @@
-"""Pictures of models of churn: whether their probabilities hold, and what they catch."""
+"""Pictures of churn: after which silence it begins, whether probabilities hold, and what they catch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmkit import _frame, _options
+from crmkit.churn import Window
 from crmkit.errors import DataError
 from crmkit.metrics import Calibration
 from crmkit.plot import _canvas
 
+DRIVERS = {  # measure -> columns of its interval, label
+    "log_loss": ("ci_low", "ci_high", "log loss added where the feature is shuffled"),
+    "profit": ("profit_low", "profit_high", "profit per customer lost where the feature is shuffled"),
+}
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["churn_calibration", "churn_gains"]
+__all__ = ["churn_calibration", "churn_drivers", "churn_gains", "churn_window"]
 
 
 def churn_calibration(calibration: Any, /, *, ax: Axes | None = None) -> Axes:
@@ -69,6 +75,66 @@ def churn_calibration(calibration: Any, /, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("churned (%)")
     ax.legend(frameon=False, loc="lower right")
     _canvas.plain(ax, grid="both")
+    return ax
+
+
+def churn_drivers(drivers: Any, /, *, measure: str = "log_loss", top: int = 12, ax: Axes | None = None) -> Axes:
+    """Show what a model goes by: how much worse it is without each feature.
+
+    Parameters
+    ----------
+    drivers : DataFrame
+        As `crmkit.churn.drivers` returns it, per feature.
+    measure : {"log_loss", "profit"}, default "log_loss"
+        What is lost.
+    top : int, default 12
+        How many features to show, those with the greatest loss first.
+    ax : Axes, optional
+        Where to draw. Default: a new figure.
+
+    Returns
+    -------
+    Axes
+        What is lost without each feature, with its interval.
+
+    Raises
+    ------
+    ColumnError
+        `drivers` is not a table of drivers per feature.
+    DataError
+        The table has no rows, or a number is missing.
+    OptionError
+        `measure` or `top` is not usable.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from crmkit import plot
+    >>> table = pd.DataFrame(
+    ...     {"feature": ["visits", "age"], "log_loss": [0.2, 0.0], "ci_low": [0.1, -0.01], "ci_high": [0.3, 0.01]}
+    ... )
+    >>> [label.get_text() for label in plot.churn_drivers(table).get_yticklabels()]
+    ['visits', 'age']
+    """
+    _options.choice("measure", measure, DRIVERS)
+    top = _options.whole("top", top, low=1)
+    low_name, high_name, label = DRIVERS[measure]
+    names = _frame.text(drivers, "feature")
+    lost, low, high = (_frame.numbers(drivers, name) for name in (measure, low_name, high_name))
+    if lost.size == 0:
+        msg = "the table of drivers has no rows"
+        raise DataError(msg)
+    shown = np.argsort(-lost, kind="stable")[:top]
+    ax = _canvas.axes(ax)
+    place = np.arange(shown.size)
+    ax.axvline(0.0, color=_canvas.INK, linewidth=0.9)
+    ax.barh(place, lost[shown], height=0.62, color=_canvas.MAIN)
+    ax.hlines(place, low[shown], high[shown], color=_canvas.ACCENT, linewidth=2)
+    ax.set_yticks(place, [_canvas.literal(names.values[names.codes[row]]) for row in shown])
+    ax.invert_yaxis()
+    left_out = f" ({lost.size - shown.size} more add less)" if shown.size < lost.size else ""
+    ax.set_xlabel(f"{label}{left_out}")
+    _canvas.plain(ax, grid="x")
     return ax
 
 
@@ -130,6 +196,68 @@ def churn_gains(gains: Any, /, *, baseline: Any = None, measure: str = "gain", a
     ax.set_xlim(0, 101)
     ax.set_ylim(bottom=0, top=101 if measure == "gain" else None)
     ax.legend(frameon=False, loc="lower right" if measure == "gain" else "upper right")
+    _canvas.plain(ax, grid="both")
+    return ax
+
+
+def churn_window(window: Any, /, *, ax: Axes | None = None) -> Axes:
+    """Show how many customers come back after a silence, by its length, and which length was chosen.
+
+    Parameters
+    ----------
+    window : Window
+        As `crmkit.churn.suggest_window` returns it.
+    ax : Axes, optional
+        Where to draw. Default: a new figure.
+
+    Returns
+    -------
+    Axes
+        Share of the customers silent for so long who come back all the same (%), with its interval, against the days of silence.
+
+    Raises
+    ------
+    DataError
+        `window` is not one.
+
+    Examples
+    --------
+    >>> from crmkit import churn, datasets, plot
+    >>> orders = datasets.make_transactions(n_customers=300).transactions
+    >>> plot.churn_window(churn.suggest_window(orders, order="order_id")).get_xlabel()
+    'days of silence'
+    """
+    if not isinstance(window, Window):
+        msg = f"expected what churn.suggest_window returns, not a {type(window).__name__}"
+        raise DataError(msg)
+    ax = _canvas.axes(ax)
+    days, share, low, high = (_frame.numbers(window.table, name) for name in ("days", "p_return", "ci_low", "ci_high"))
+    share, low, high = 100.0 * share, 100.0 * low, 100.0 * high
+    ax.fill_between(days, low, high, color=_canvas.MAIN, alpha=0.16, linewidth=0, step="post")
+    ax.step(days, share, where="post", color=_canvas.MAIN, linewidth=2.2)
+    most = 100.0 * window.at_most
+    ax.axhline(most, color=_canvas.MUTED, linewidth=1, linestyle=(0, (2, 3)))
+    if window.window is None or window.p_return is None:
+        words = f"after every silence more than {most:g} % come back"
+    else:
+        at = float(window.window.removesuffix("D"))
+        back = window.p_return
+        ax.axvline(at, color=_canvas.ACCENT, linewidth=1.4)
+        ax.plot([at], [100.0 * back.value], marker="o", color=_canvas.ACCENT, markersize=7)
+        words = (
+            f"{at:g} days of silence:\n{100 * back.value:.1f} % come back"
+            f"\n({100 * back.ci_low:.1f} to {100 * back.ci_high:.1f} %),"
+            f"\nasked for: at most {most:g} %"
+        )
+    ax.text(0.97, 0.96, words, transform=ax.transAxes, ha="right", va="top", color=_canvas.INK)
+    ax.text(
+        0.97, 0.62, f"{window.n_gaps:,} gaps of {window.n_customers:,} customers", transform=ax.transAxes, ha="right", va="top",
+        size="small", color=_canvas.MUTED,
+    )  # fmt: skip
+    ax.set_xlim(0, float(days.max()))
+    ax.set_ylim(0, 101)
+    ax.set_xlabel("days of silence")
+    ax.set_ylabel("of those silent for longer, come back (%)")
     _canvas.plain(ax, grid="both")
     return ax
 
