@@ -1,5 +1,6 @@
 """sBG and BdW: the literature's digits on its two cohorts, derivatives, the truth of simulated contracts."""
 
+import dataclasses
 import json
 import math
 
@@ -183,3 +184,61 @@ def test_models_survive_json(high_end):
     assert type(again) is clv.Sbg
     assert again.survival(9) == high_end.survival(9)
     assert "alpha" in repr(again)
+
+
+# ── intervals ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lost_by(rng, alpha, beta, c, n, age):
+    """Contracts from the story: each customer leaves at a renewal by their own chance, which changes with age by c."""
+    chance = rng.beta(alpha, beta, n)
+    ages, lost = np.full(n, age), np.zeros(n, bool)
+    for t in range(1, age + 1):
+        # (1 - theta) ** (t ** c) survive t renewals
+        leaves = rng.random(n) > (1.0 - chance) ** (t**c - (t - 1) ** c)
+        new = leaves & ~lost
+        ages[new], lost[new] = t, True
+    return pd.DataFrame({"age": ages, "lost": lost})
+
+
+@pytest.mark.parametrize(("fit", "c"), [(clv.fit_sbg, 1.0), (clv.fit_bdw, 1.4)])
+def test_intervals_cover_the_truth_at_their_level(fit, c):
+    """150 cohorts of 800 contracts: the true survival and retention lie in their 90 % intervals."""
+    n_sets = 150 if hasattr(kernel.log_likelihood, "py_func") else 2
+    rng = np.random.default_rng(5)
+    true = fit(lost_by(rng, 0.8, 2.0, c, 400, 6))
+    true = dataclasses.replace(true, alpha=0.8, beta=2.0, **({"c": c} if c != 1.0 else {}))
+    truth = [true.survival(12), true.retention(3), true.discounted_renewals(2, discount=0.1)]
+    inside = np.zeros(3)
+    for _ in range(n_sets):
+        model = fit(lost_by(rng, 0.8, 2.0, c, 800, 6))
+        ends = [
+            model.survival_interval(12, level=0.9),
+            model.retention_interval(3, level=0.9),
+            model.discounted_renewals_interval(2, discount=0.1, level=0.9),
+        ]
+        inside += [low <= value <= high for value, (low, high) in zip(truth, ends, strict=True)]
+    if n_sets == 150:
+        assert (inside >= 124).all(), inside  # exact binomial, 1 in 1,000
+        assert (inside <= 146).all(), inside
+
+
+def test_intervals_hold_the_value_have_its_shape_and_no_length_at_0():
+    model = clv.fit_sbg(lost_by(np.random.default_rng(1), 0.8, 2.0, 1.0, 300, 5))
+    low, high = model.survival_interval([0, 1, 5, 30])
+    value = model.survival([0, 1, 5, 30])
+    assert (low[0], high[0]) == (1.0, 1.0)
+    assert ((low <= value) & (value <= high)).all()
+    assert ((low > 0.0) & (high[:] <= 1.0)).all()
+    wide = model.retention_interval(2, level=0.99)
+    narrow = model.retention_interval(2, level=0.5)
+    assert wide[0] < narrow[0] < model.retention(2) < narrow[1] < wide[1]
+    with raises(OptionError, match="level"):
+        model.retention_interval(2, level=95)
+
+
+def test_a_model_without_errors_has_no_interval():
+    with raises(FitError, match="no interval"):
+        dataclasses.replace(
+            clv.fit_sbg(lost_by(np.random.default_rng(1), 0.8, 2.0, 1.0, 300, 5)), covariance=()
+        ).retention_interval(1)

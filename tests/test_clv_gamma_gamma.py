@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 
 import mpmath as mp
 import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from crmkit._kernels import contracts as _k
 from crmkit.clv._fitted import FAR, FittedModel, estimates, nowhere, solve, warn_of
 from crmkit.clv._rows import as_float_arrays, read_weight, refuse
 from crmkit.errors import DataError, FitError, OptionError
+from crmkit.results import critical_value
 
 __all__ = ["ContractModel", "fit_contracts"]
 
@@ -86,6 +88,104 @@ class ContractModel(FittedModel):
         out = np.empty(due.size)
         _k.discounted_renewals(self.alpha, self.beta, self._power(), rate, due, out)
         return float(out[0]) if single else out.reshape(shape)
+
+    def survival_interval(self, t: Any, renewed: Any = 0, *, level: float = 0.95) -> tuple[Any, Any]:
+        """Give the interval of `survival` that the standard errors leave, by the delta method in log odds.
+
+        Parameters
+        ----------
+        t : int or array
+            Renewals to come.
+        renewed : int or array, default 0
+            Renewals made so far.
+        level : float, default 0.95
+            Confidence level, between 0 and 1.
+
+        Returns
+        -------
+        tuple
+            Its low and high ends, numbers or arrays.
+
+        Raises
+        ------
+        FitError
+            The model has no covariance, or is not identified: then there is no interval.
+        """
+        return self._interval(lambda model: model.survival(t, renewed), level, bounded=True)
+
+    def retention_interval(self, t: Any, *, level: float = 0.95) -> tuple[Any, Any]:
+        """Give the interval of `retention` that the standard errors leave, by the delta method in log odds.
+
+        Parameters
+        ----------
+        t : int or array
+            Which renewal: 1 is the first.
+        level : float, default 0.95
+            Confidence level, between 0 and 1.
+
+        Returns
+        -------
+        tuple
+            Its low and high ends, numbers or arrays.
+
+        Raises
+        ------
+        FitError
+            The model has no covariance, or is not identified: then there is no interval.
+        """
+        return self._interval(lambda model: model.retention(t), level, bounded=True)
+
+    def discounted_renewals_interval(self, n: Any, *, discount: float, level: float = 0.95) -> tuple[Any, Any]:
+        """Give the interval of `discounted_renewals` that the standard errors leave, by the delta method in logs.
+
+        Parameters
+        ----------
+        n : int or array
+            Which renewal is due: 1 for a contract in its first period.
+        discount : float
+            Above 0, per period, as in `discounted_renewals`.
+        level : float, default 0.95
+            Confidence level, between 0 and 1.
+
+        Returns
+        -------
+        tuple
+            Its low and high ends, numbers or arrays.
+
+        Raises
+        ------
+        FitError
+            The model has no covariance, or is not identified: then there is no interval.
+        """
+        return self._interval(lambda model: model.discounted_renewals(n, discount=discount), level, bounded=False)
+
+    def _interval(self, answer: Callable[[ContractModel], Any], level: float, *, bounded: bool) -> tuple[Any, Any]:
+        """Move the logs of the parameters a little each way; the answer is on the log odds scale, or that of logs."""
+        covariance = np.array(self.covariance)
+        if covariance.size == 0 or not np.isfinite(covariance).all():
+            msg = f"no interval: the parameters of this {self.TITLE} have no standard errors ({self.diagnosis})"
+            raise FitError(msg)
+        margin = critical_value(level)
+
+        def onto(value: Any) -> Floats:
+            out: Floats = np.log(value) - (np.log1p(-np.asarray(value)) if bounded else 0.0)
+            return out
+
+        with np.errstate(divide="ignore", invalid="ignore"):  # survival of 0 renewals is 1, with an interval of no length
+            here, slopes = onto(answer(self)), []
+            for name in self.PARAMETERS:
+                value = getattr(self, name)
+                up, down = (answer(dataclasses.replace(self, **{name: value * math.exp(h)})) for h in (1e-5, -1e-5))
+                slopes.append((onto(up) - onto(down)) / 2e-5)
+            slope = np.array(slopes)
+            spread = margin * np.sqrt(np.einsum("i...,ij,j...->...", slope, covariance, slope))
+            ends = [here - spread, here + spread]
+        if bounded:
+            ends = [np.where(np.isfinite(here), 1.0 / (1.0 + np.exp(-end)), answer(self)) for end in ends]
+        else:
+            ends = [np.exp(end) for end in ends]
+        low, high = (float(end) if np.ndim(end) == 0 else end for end in ends)
+        return low, high
 
     def _power(self) -> float:
         return 1.0
