@@ -125,6 +125,32 @@ def people() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["given_name", "surname", "born"])
 
 
+FIELDS = {"given_name": "name", "surname": "name", "born": "date"}
+
+
+def first_pairs(frame: Any) -> pd.DataFrame:
+    """Two pairs of a frame of people, by the names of its rows where it has them."""
+    index = frame.index if isinstance(frame, pd.DataFrame) and len(frame) > 5 else range(6)
+    return pd.DataFrame({"left": [index[0], index[1]], "right": [index[4], index[5]]})
+
+
+def two_ids(frame: Any) -> tuple[Any, Any]:
+    pairs = first_pairs(frame)
+    return pairs["left"].iloc[0], pairs["right"].iloc[0]
+
+
+def linkage() -> Any:
+    if not hasattr(BUYING, "linkage"):
+        BUYING.linkage = quietly(crm.dedupe.fit_fellegi_sunter, people(), FIELDS)
+    return BUYING.linkage
+
+
+def scored_pairs() -> pd.DataFrame:
+    p = np.array([0.99, 0.97, 0.5, 0.96, 0.02, 0.999])
+    ids = {"left": [1, 2, 3, 4, 5, 6], "right": [2, 3, 7, 8, 9, 8]}
+    return pd.DataFrame({**ids, "match_weight": np.log2(p / (1 - p)), "probability": p})
+
+
 def contracts() -> pd.DataFrame:
     rng = np.random.default_rng(7)
     tenure, spend = rng.integers(1, 60, 120), rng.gamma(2.0, 20.0, 120)
@@ -687,6 +713,73 @@ CASES: dict[str, Case] = {
             ("evaluate", lambda f: crm.recommend.evaluate(repeating(), f, replicates=100)),
         )
     },
+    "dedupe.candidate_pairs": Case(
+        lambda f: crm.dedupe.candidate_pairs(f, ["surname", ("born", "prefix(given_name, 2)")]),
+        people,
+        keyed=True,
+        per_row=False,
+        kinds=(),
+    ),
+    "dedupe.compare_pairs": Case(
+        lambda f: crm.dedupe.compare_pairs(f, first_pairs(f), FIELDS), people, keyed=True, per_row=False, kinds=()
+    ),
+    "dedupe.fit_fellegi_sunter": Case(
+        lambda f: crm.dedupe.fit_fellegi_sunter(f, FIELDS), people, keyed=True, per_row=False, exact=1e-6, kinds=()
+    ),
+    "dedupe.score_pairs": Case(
+        lambda f: crm.dedupe.score_pairs(linkage(), f, first_pairs(f)), people, keyed=True, per_row=False, kinds=()
+    ),
+    "dedupe.explain_pair": Case(
+        lambda f: crm.dedupe.explain_pair(linkage(), f, *two_ids(f)), people, keyed=True, per_row=False, kinds=()
+    ),
+    "dedupe.link": Case(
+        lambda f: crm.dedupe.link(f, people().set_axis(range(1000, 1000 + len(people()))), FIELDS),
+        people,
+        keyed=True,
+        per_row=False,
+        exact=1e-6,
+        kinds=(),
+    ),
+    "dedupe.assign_ids": Case(
+        lambda f: crm.dedupe.assign_ids(
+            f, people().set_axis(range(1000, 1000 + len(people()))), np.arange(len(people())), model=linkage()
+        ),
+        people,
+        keyed=True,
+        per_row=False,
+        kinds=(),
+    ),
+    "dedupe.golden_records": Case(
+        lambda f: crm.dedupe.golden_records(f, np.arange(len(f)) // 2 if hasattr(f, "__len__") else [0]),
+        people,
+        optional=("given_name", "surname", "born"),
+        keyed=True,
+        per_row=False,
+        kinds=(),
+    ),
+    "dedupe.cluster_pairs": Case(
+        crm.dedupe.cluster_pairs,
+        scored_pairs,
+        ids=("left", "right"),
+        numbers=("probability",),
+        optional=("match_weight",),
+        per_row=False,
+        kinds=(),
+    ),
+    "dedupe.uncertain_pairs": Case(
+        lambda f: crm.dedupe.uncertain_pairs(f, n=3),
+        scored_pairs,
+        numbers=("match_weight",),
+        negative=("match_weight",),
+        optional=("probability",),
+        per_row=False,
+    ),
+    "dedupe.evaluate_clusters": Case(
+        lambda f: crm.dedupe.evaluate_clusters(column(f, "found"), column(f, "real"), n_resamples=20),
+        lambda: pd.DataFrame({"found": [0, 0, 1, 1, 2, 3, 3, 4], "real": [0, 0, 1, 2, 2, 3, 3, 4]}),
+        per_row=False,
+        exact=0.5,
+    ),
     "dedupe.deduplicate": Case(
         lambda f: crm.dedupe.deduplicate(f, fields={"given_name": "name", "surname": "name", "born": "date"}),
         people,
@@ -777,6 +870,14 @@ NO_FRAME = {
     "cohort.triangle",
     "dedupe.jaro_winkler",
     "dedupe.levenshtein",
+    "dedupe.normalize_address",
+    "dedupe.normalize_date",
+    "dedupe.normalize_email",
+    "dedupe.normalize_name",
+    "dedupe.normalize_phone",
+    "dedupe.nysiis",
+    "dedupe.osa",
+    "dedupe.soundex",
     "recommend.explain",
     "recommend.fit_als",
     "recommend.fit_ease",

@@ -42,7 +42,7 @@ def fit(u, **start):
 
 
 @pytest.mark.parametrize("learn_u", [False, True], ids=["u known", "u learned"])
-@pytest.mark.parametrize("start", [{}, {"agreement": 0.6, "prior": 0.1}], ids=["default start", "other start"])
+@pytest.mark.parametrize("start", [{}, {"start": (0.6, 0.1)}], ids=["default start", "other start"])
 def test_known_parameters_are_recovered(learn_u, start):
     u = None if learn_u else [np.array([1 - share, share]) for share in (0.1, 0.025, 0.2)]
     model = fit(u, **start)
@@ -54,13 +54,13 @@ def test_known_parameters_are_recovered(learn_u, start):
 
 
 def test_starting_points_agree():
-    first, second = fit(None), fit(None, agreement=0.6, prior=0.9)
+    first, second = fit(None), fit(None, start=(0.6, 0.9))
     assert first.prior == pytest.approx(second.prior, rel=1e-5)
     assert first.log_likelihood == pytest.approx(second.log_likelihood, rel=1e-10)
 
 
 def test_matches_are_the_class_that_agrees_more():
-    swapped = fit(None, agreement=0.1)
+    swapped = fit(None, start=(0.1, 0.5))
     assert all(swapped.m[name][1] > swapped.u[name][1] for name in "abc")
     assert swapped.probability(PATTERNS) == pytest.approx(POSTERIORS, rel=0.01)
 
@@ -77,7 +77,7 @@ def test_no_step_makes_the_fit_worse():
     found = []
     for steps in (1, 2, 4, 8, 16):
         with pytest.warns(ConvergenceWarning):
-            model = fit(u, max_iterations=steps, agreement=0.6, prior=0.1)
+            model = fit(u, max_iterations=steps, start=(0.6, 0.1))
         # what the fit maximises has one pseudo-match per field, and half a match and half a non-match, besides the data
         extra = [0.9 * np.log(model.m[name][1]) + 0.1 * np.log(model.m[name][0]) for name in "abc"]
         found.append(model.log_likelihood + sum(extra) + 0.5 * np.log(model.prior) + 0.5 * np.log(1 - model.prior))
@@ -162,8 +162,7 @@ def test_matches_that_agree_less_than_others_are_reported():
             levels={"a": ("exact",), "b": ("exact",)},
             u=[np.array([0.9, 0.1]), np.array([0.01, 0.99])],
             rules=rules,
-            agreement=0.05,
-            prior=0.05,
+            start=(0.05, 0.05),
             max_iterations=1,
         )
 

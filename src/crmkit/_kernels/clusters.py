@@ -17,7 +17,6 @@ def join_links(
     n: int,
     left: NDArray[np.int32],
     right: NDArray[np.int32],
-    probability: NDArray[np.float64],
     n_links: int,
     starts: NDArray[np.int64],
     partners: NDArray[np.int32],

@@ -40,7 +40,7 @@ def expectation_maximisation(
     last change and steps.
     """
     n_patterns, n_fields = patterns.shape
-    n_blocks, n_levels = share_start.shape[0], tables.shape[2]
+    n_blocks = share_start.shape[0]
     known, u, share = tables.copy(), u_start.copy(), share_start.copy()
     log_known, log_u, log_share = np.zeros(known.shape), np.zeros(u.shape), np.zeros(share.shape)
     in_block, n_classes = np.zeros(n_blocks), 0
@@ -73,7 +73,7 @@ def expectation_maximisation(
                     for c in range(3):
                         odds[c] += log_known[c, f, g]
                     odds[3] += log_u[b, f, g]
-            high = max(max(odds[0], odds[1]), max(odds[2], odds[3]))
+            high = max(odds[0], odds[1], odds[2], odds[3])
             total = 0.0
             for c in range(4):
                 odds[c] = np.exp(odds[c] - high)

@@ -55,8 +55,8 @@ def jaro_winkler(
             out[k] = 1.0 if s_end - s_start == t_end - t_start else 0.0
             continue
         if cut > 0.0:
-            s_only = np.int64(ones(masks[left[k]] & ~masks[right[k]]))
-            t_only = np.int64(ones(masks[right[k]] & ~masks[left[k]]))
+            s_only = int(ones(masks[left[k]] & ~masks[right[k]]))
+            t_only = int(ones(masks[right[k]] & ~masks[left[k]]))
             if _at_most(s_end - s_start, t_end - t_start, s_only, t_only) < cut:
                 out[k] = 0.0
                 continue

@@ -87,4 +87,5 @@ STREETS = np.array([f"{tree} {way}" for way in _WAYS for tree in _TREES.split()]
 def zipf(rng: np.random.Generator, size: int, n: int, *, flat: float) -> npt.NDArray[np.int64]:
     """Draw `size` ranks below `n` by the law of Zipf and Mandelbrot: rank r as often as 1 / (r + flat)."""
     edges: npt.NDArray[Any] = np.cumsum(1.0 / (np.arange(n) + flat))
-    return np.searchsorted(edges, rng.random(size) * edges[-1], side="right").clip(max=n - 1)
+    ranks: npt.NDArray[np.int64] = np.searchsorted(edges, rng.random(size) * edges[-1], side="right").clip(max=n - 1)
+    return ranks

@@ -36,8 +36,10 @@ FIELDS = MappingProxyType(
     }
 )
 # how often a field is empty where `missing` is 1
-GAPS = {"first_name": 0.01, "last_name": 0.005, "date_of_birth": 0.25, "email": 0.2, "phone": 0.3, "street": 0.1, "postcode": 0.08, "city": 0.06}  # fmt: skip
-SLIPS = {"first_name": 0.08, "last_name": 0.08, "date_of_birth": 0.04, "email": 0.05, "phone": 0.05, "street": 0.08, "postcode": 0.03, "city": 0.03}  # fmt: skip
+_COLUMNS = tuple(FIELDS)
+GAPS = dict(zip(_COLUMNS, (0.01, 0.005, 0.25, 0.2, 0.3, 0.1, 0.08, 0.06), strict=True))
+# how often a further record has a slip in a field where `errors` is 1
+SLIPS = dict(zip(_COLUMNS, (0.08, 0.08, 0.04, 0.05, 0.05, 0.08, 0.03, 0.03), strict=True))
 FIRST_RECORD = 0.25  # the first record of a person has this share of the errors of the others
 ZONES = 40  # postcodes of one town
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

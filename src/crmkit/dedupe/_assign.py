@@ -64,7 +64,7 @@ def assign_ids(
     /,
     fields: Mapping[Any, Any] | None = None,
     *,
-    model: FellegiSunter | None = None,
+    model: Any = None,
     blocking: Sequence[str | Sequence[str]] | None = None,
     threshold: float = 0.95,
     id: str | None = None,  # noqa: A002
@@ -141,8 +141,8 @@ def assign_ids(
     if model is not None and not isinstance(model, FellegiSunter):
         msg = f"model= is a {type(model).__name__}, not a FellegiSunter"
         raise OptionError(msg)
-    wanted = dict(_score.wanted(model)) if model is not None else checked(fields)
-    rules = [*model.rules.values()] if model is not None else blocking
+    wanted = _score.wanted(model) if model is not None else checked(fields)
+    rules: Any = [*model.rules.values()] if model is not None else blocking
     setting = Setting.of(wanted, rules, max_pairs, max_block)
     prepared = prepare([known, new], wanted, id, within=(False, True))
     of = cluster_codes(clusters, prepared.frames[0], prepared.ids[0], id)

@@ -76,7 +76,7 @@ def cluster_pairs(
         ``"average"``: likewise, if the mean probability of the pairs between them, those never compared counting 0, is at least a
         half.
     veto : list of str or tuple of str, optional
-        Columns of `records` that tell people apart: two records that differ in a column (of a tuple: in every one of its columns),
+        Columns of `records` that tell people apart: two records that differ in a column (of a tuple: in all of its columns),
         both values there, are never put into one cluster, whatever links them. Links are then taken best first.
     id : str, optional
         Column of unique record ids in `records`; by default the index of a pandas frame, else the row number.
@@ -172,7 +172,7 @@ def clustered(
     vetoes: Codes,
     veto_of: Codes,
 ) -> Codes:
-    """Number the clusters of nodes 0 to n, in the order of their smallest node; ties between links go by their nodes."""
+    """Return the clusters of nodes 0 to n, numbered in the order of their smallest node; ties between links go by their nodes."""
     linked = np.flatnonzero(probability >= threshold)
     if method == "connected" and not veto_of.size:
         return _k.components(n, _frame.readonly(left[linked]), _frame.readonly(right[linked]))
@@ -186,7 +186,6 @@ def clustered(
         n,
         first,
         second,
-        _frame.readonly(probability[order]),
         order.size,
         starts,
         partners,
@@ -263,8 +262,8 @@ def warn_of_giants(report: Mapping[str, Any], max_cluster: int, stacklevel: int 
     """Say where a cluster is too large to be believed; it is left as it is."""
     if report["largest_cluster"] > max_cluster:
         msg = (
-            f"the largest cluster holds {report['largest_cluster']:,} records, more than max_cluster={max_cluster:,}: a chain of "
-            "links, or a placeholder taken for a value. Look at `sizes` (low density, weak links); method='complete', a veto or a "
-            "higher threshold cut it; warnings.simplefilter silences this"
+            f"the largest cluster holds {report['largest_cluster']:,} records, more than max_cluster={max_cluster:,}: a chain "
+            "of links, or a placeholder taken for a value. Look at `sizes` (low density, weak links); method='complete', a veto "
+            "or a higher threshold cut it; warnings.simplefilter silences this"
         )
         warnings.warn(msg, DataWarning, stacklevel=stacklevel)

@@ -117,8 +117,8 @@ def deduplicate(
     veto : list of str or tuple of str, optional
         Columns that tell people apart, as in `cluster_pairs`.
     household : list of str, optional
-        Columns that people of one household share, such as ``["last_name", "street", "postcode"]``: `households` then joins people
-        with a record each that are equal on all of them.
+        Columns that people of one household share, such as ``["last_name", "street", "postcode"]``: `households` then joins
+        people with a record each that are equal on all of them.
     labels : DataFrame, optional
         Pairs that somebody judged, as in `fit_fellegi_sunter`.
     term_frequency : list of str, optional

@@ -24,11 +24,11 @@ class ClusterEvaluation(Frozen):
     Attributes
     ----------
     precision, recall, f1 : Estimate
-        Of pairs of records: the share of pairs in one cluster that are one person, the share of pairs of one person that are in one
-        cluster, and their harmonic mean.
+        Of pairs of records: the share of pairs in one cluster that are one person, the share of pairs of one person that are
+        in one cluster, and their harmonic mean.
     bcubed_precision, bcubed_recall, bcubed_f1 : Estimate
-        The same record by record: of a record's cluster how much is its person, of its person how much is in its cluster, averaged
-        over records.
+        The same record by record: of a record's cluster how much is its person, of its person how much is in its cluster,
+        averaged over records.
     exact : Estimate
         Share of people whose records are exactly one cluster.
     blocking_recall : Estimate or None
@@ -105,11 +105,11 @@ def evaluate_clusters(
 
     Notes
     -----
-    Where :math:`n_{ij}` records of person i are in cluster j, precision is :math:`\sum \binom{n_{ij}}2 / \sum_j \binom{n_j}2`,
-    recall :math:`\sum \binom{n_{ij}}2 / \sum_i \binom{n_i}2`; for records (B-cubed) precision is
-    :math:`\sum n_{ij}^2 / n_j / n` and recall :math:`\sum n_{ij}^2 / n_i / n`. Without any pair in a cluster precision is 1, without
-    any person of two records recall is. Intervals come from resampling people, since records of one person stand or fall together;
-    a cluster's wrong pairs count for its people in proportion to their records.
+    Where :math:`n_{ij}` records of person i are in cluster j, precision is
+    :math:`\sum \binom{n_{ij}}2 / \sum_j \binom{n_j}2`, recall :math:`\sum \binom{n_{ij}}2 / \sum_i \binom{n_i}2`; for records
+    (B-cubed) precision is :math:`\sum n_{ij}^2 / n_j / n` and recall :math:`\sum n_{ij}^2 / n_i / n`. Without any pair in a
+    cluster precision is 1, without any person of two records recall is. Intervals come from resampling people, since records of
+    one person stand or fall together; a cluster's wrong pairs count for its people in proportion to their records.
 
     References
     ----------
@@ -125,12 +125,12 @@ def evaluate_clusters(
     level = confidence_level(level)
     n_resamples = _options.whole("n_resamples", n_resamples, low=20)
     draw = _options.generator(rng)
-    if hasattr(clusters, "iloc") and hasattr(truth, "iloc") and not _frame.is_frame(clusters) and not _frame.is_frame(truth):
-        if not clusters.index.equals(truth.index):
-            if not truth.index.is_unique or not clusters.index.is_unique or set(clusters.index) != set(truth.index):
-                msg = "clusters and truth are not of the same records: their indexes differ; align them first"
-                raise DataError(msg)
-            clusters = clusters.reindex(truth.index)
+    series = all(hasattr(side, "iloc") and not _frame.is_frame(side) for side in (clusters, truth))
+    if series and not clusters.index.equals(truth.index):
+        if not truth.index.is_unique or not clusters.index.is_unique or set(clusters.index) != set(truth.index):
+            msg = "clusters and truth are not of the same records: their indexes differ; align them first"
+            raise DataError(msg)
+        clusters = clusters.reindex(truth.index)
     found, real = encoded(clusters, "clusters"), encoded(truth, "truth")
     n = found.codes.size
     if n != real.codes.size or n == 0:
@@ -159,7 +159,8 @@ def _parts(found: Any, real: Any, n_found: int, n_real: int) -> Floats:
     alone = (cell == sizes[person]) & (cell == claims[cluster])
 
     def per_person(values: Floats) -> Floats:
-        return np.bincount(person, weights=values, minlength=n_real)
+        summed: Floats = np.bincount(person, weights=values, minlength=n_real).astype(np.float64)
+        return summed
 
     return np.stack(
         [

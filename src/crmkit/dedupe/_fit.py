@@ -82,8 +82,7 @@ def fit_patterns(
     u: Sequence[Table] | None,
     rules: Mapping[str, Made] | None = None,
     total: float | None = None,
-    agreement: float = AGREEMENT_OF_MATCHES,
-    prior: float | None = None,
+    start: tuple[float, float] | None = None,
     max_iterations: int = MAX_ITERATIONS,
     known_matches: Sequence[Table] | None = None,
     related: bool | None = None,
@@ -94,11 +93,13 @@ def fit_patterns(
     are of the pairs that the rules made, of `total` pairs in all. Non-matches inside a block are not like pairs taken
     at random: people of one name have like e-mail addresses. So each rule gets a share of matches of its own and, where
     it asks for one, a u, with a hundred pairs' worth of `u` added; m is one for all, and a rule teaches nothing about
-    its own columns. `agreement` and `prior` are where the search starts; `known_matches` are labelled matches per level.
+    its own columns. `start` is the agreement of matches and their share where the search starts;
+    `known_matches` are labelled matches per level.
 
     Among non-matches some are people who live together: they share addresses, and differ in what is a person's own as
     strangers do. `related` says whether they are a class of their own; None leaves it to the likelihood.
     """
+    agreement, prior = (AGREEMENT_OF_MATCHES, None) if start is None else start
     names = list(levels)
     sizes = np.array([len(levels[name]) + 1 for name in names], dtype=np.int64)
     width = int(sizes.max())
@@ -225,9 +226,7 @@ def fit_patterns(
     )
 
 
-def _lack_of_fit(
-    model: FellegiSunter, patterns: npt.NDArray[np.int8], counts: Table, rules: Mapping[str, Made]
-) -> float:
+def _lack_of_fit(model: FellegiSunter, patterns: npt.NDArray[np.int8], counts: Table, rules: Mapping[str, Made]) -> float:
     """Return the share of pairs that would have to change their pattern to be as fitted, averaged over the pairs of rules."""
     apart, total = 0.0, 0.0
     for rule, made in rules.items():

@@ -63,7 +63,8 @@ def golden_records(
     records : DataFrame
         One row per record.
     clusters : Series, DataFrame or array
-        The cluster of every record: by record id where it has ids, as `deduplicate` returns it, else in the order of the records.
+        The cluster of every record: by record id where it has ids, as `deduplicate` returns it, else in the order of the
+        records.
     rules : mapping of str to str, optional
         Which value of a column survives: ``"most_frequent"``, ``"most_recent"`` (by `updated`), ``"longest"``, or ``"source"``
         (by `priority`).
@@ -97,8 +98,8 @@ def golden_records(
 
     Notes
     -----
-    Ties go to the more recent record (with `updated`), the more trusted source (with `priority`), the longer value, the value that
-    comes first in sorted order, and the record whose id does. Values are compared without regard to case and blanks. Golden
+    Ties go to the more recent record (with `updated`), the more trusted source (with `priority`), the longer value, the value
+    that comes first in sorted order, and the record whose id does. Values are compared without regard to case and blanks. Golden
     records of golden records are themselves.
 
     Examples
@@ -147,7 +148,11 @@ def golden_records(
     origin = {column: _frame.Labelled(ids.labels, ids.codes[chosen[column]]) for column in columns}
     name = "cluster" if "cluster" not in columns else "golden_cluster"
     report = {"records": n, "clusters": n_clusters, "disagreements": MappingProxyType(disagree)}
-    return Golden(*(_indexed(frame.kind, name, keys, table) for table in (values, origin)), MappingProxyType(report))
+    return Golden(
+        records=_indexed(frame.kind, name, keys, values),
+        provenance=_indexed(frame.kind, name, keys, origin),
+        report=MappingProxyType(report),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -160,7 +165,12 @@ class _Facts:
     ids: npt.NDArray[np.int32]
 
     def best(
-        self, codes: npt.NDArray[np.int32], lengths: npt.NDArray[np.int64], rule: str, filled: npt.NDArray[np.int64], n: int
+        self,
+        codes: npt.NDArray[np.integer[Any]],
+        lengths: npt.NDArray[np.int64],
+        rule: str,
+        filled: npt.NDArray[np.int64],
+        n: int,
     ) -> npt.NDArray[np.int64]:
         """Return for each cluster the row whose value survives."""
         there = codes >= 0

@@ -33,7 +33,8 @@ class Linkage(Frozen):
     Attributes
     ----------
     links : DataFrame
-        ``left`` and ``right`` (record ids of either table), ``match_weight`` (bits), ``probability``: the pairs taken, best first.
+        The pairs taken, best first: ``left`` and ``right`` (record ids of either table), ``match_weight`` (bits),
+        ``probability``.
     pairs : DataFrame
         The pairs compared that reach `min_probability`, with the same columns.
     model : FellegiSunter
@@ -165,9 +166,10 @@ def link(
     if one_to_one:
         linked = linked[_exclusive(a[linked], b[linked], weights[across][linked], prepared.n, ties)]
     chosen = weights[across][linked]
-    counted = {"links": int((probability[across] >= threshold).sum()), "links_not_followed": 0, "clusters": 0, "duplicates": 0, "largest_cluster": 0}  # fmt: skip
+    of_clusters = ("links_not_followed", "clusters", "duplicates", "largest_cluster")
+    counted = {"links": int((probability[across] >= threshold).sum()), **dict.fromkeys(of_clusters, 0)}
     report = dict(report_of(prepared, trained, probability, threshold, counted))
-    for name in ("clusters", "duplicates", "largest_cluster", "links_not_followed"):
+    for name in of_clusters:
         del report[name]
     return Linkage(
         links=pairs_frame(prepared, a[linked], b[linked], chosen, as_probability(chosen), 0.0),

@@ -5,47 +5,38 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["FORMS", "address", "date", "day_first_of", "email", "name", "phone", "plain"]
 
 # letters that no decomposition turns into a base letter and a mark
 LETTERS = str.maketrans(
     {
+        **dict(zip("łøđðħıŋ", "loddhin", strict=True)),
         "ß": "ss",
-        "ł": "l",
-        "ø": "o",
         "æ": "ae",
         "œ": "oe",
-        "đ": "d",
-        "ð": "d",
         "þ": "th",
-        "ħ": "h",
-        "ı": "i",
-        "ŋ": "n",
-        "’": "'",
-        "`": "'",
-        "´": "'",
-        "‐": "-",
-        "–": "-",
-    }  # fmt: skip
+        **dict.fromkeys("\u2019\u0060\u00b4", "'"),
+        **dict.fromkeys("\u2010\u2013", "-"),
+    }
 )
-NOTHING = frozenset(
-    "n/a n.a. n.a na none null nil nan unknown unk unbekannt inconnu desconocido missing undefined not-available not-applicable "
-    "not-known not-given not-provided no-data no-name noname keine-angabe k.a. anonymous anonym test tester dummy tbd tba xx xxx "
-    "xxxx asdf asdfasdf - -- --- . .. ... ? ?? ??? * ** *** / // # x".replace("-", " ").split()
-) | {"not available", "not applicable", "not known", "not given", "not provided", "no data", "no name", "keine angabe", "-", "--", "---"}  # fmt: skip
-TITLES = frozenset(
-    "mr mrs ms miss mx dr prof professor sir dame rev revd herr frau hr fr dipl ing mag mme mlle sr sra srta".split()
-)
-SUFFIXES = frozenset("jr junior snr senior ii iii iv phd md esq mba bsc msc".split())
+_NOTHING = """n/a,n.a.,n.a,na,none,null,nil,nan,unknown,unk,unbekannt,inconnu,desconocido,missing,undefined,not available,
+not-available,not applicable,not-applicable,not known,not given,not provided,no data,no name,noname,keine angabe,k.a.,anonymous,
+anonym,test,tester,dummy,tbd,tba,xx,xxx,xxxx,asdf,asdfasdf,-,--,---,.,..,...,?,??,???,*,**,***,/,//,#,x"""
+NOTHING = frozenset(_NOTHING.replace("\n", "").split(","))
+_TITLES = "mr mrs ms miss mx dr prof professor sir dame rev revd herr frau hr fr dipl ing mag mme mlle sr sra srta"
+TITLES = frozenset(_TITLES.split())
+_SUFFIXES = "jr junior snr senior ii iii iv phd md esq mba bsc msc"
+SUFFIXES = frozenset(_SUFFIXES.split())
 NICKNAMES: Mapping[str, str] = {
     nick: full
     for full, nicks in {
         "abigail": "abby", "alexander": "alex sasha", "alexandra": "lexi", "andrew": "andy drew", "anthony": "tony",
         "barbara": "barb babs", "benjamin": "ben benny", "catherine": "cathy", "charles": "charlie chuck", "christine": "chrissy",
         "christopher": "chris kit", "cynthia": "cindy", "daniel": "dan danny", "david": "dave davey", "deborah": "deb debbie",
-        "donald": "don donnie", "dorothy": "dot dottie", "edward": "ed eddie ted teddy", "elizabeth": "liz beth betty lizzie eliza",
+        "donald": "don donnie", "dorothy": "dot dottie", "edward": "ed eddie ted teddy",
+        "elizabeth": "liz beth betty lizzie eliza",
         "francis": "frank", "frederick": "fred freddie", "gerald": "gerry", "gregory": "greg", "henry": "hank harry",
         "isabella": "bella izzy", "jacob": "jake", "james": "jim jimmy jamie", "jeffrey": "jeff", "jennifer": "jen jenny",
         "jessica": "jess jessie", "john": "jack johnny", "jonathan": "jon jonny", "joseph": "joe joey", "joshua": "josh",
@@ -69,19 +60,16 @@ STREETS: Mapping[str, str] = {
 }  # fmt: skip
 DOTLESS = frozenset(("gmail.com", "googlemail.com"))
 NOBODY = re.compile(
-    r"(?:test|noreply|no-reply|none|no|na|nomail|noemail|unknown|dummy|example|null|xxx*|abc)@.*|.*@(?:test|example|none|invalid)\..*"
+    r"(?:test|noreply|no-reply|none|no|na|nomail|noemail|unknown|dummy|example|null|xxx*|abc)@.*"
+    r"|.*@(?:test|example|none|invalid)\..*"
 )
 YEAR_FIRST = re.compile(r"(\d{4})[-/. ]?(\d{2})[-/. ]?(\d{2})(?:[t ].*)?")
 LOOSE_YEAR_FIRST = re.compile(r"(\d{4})[-/. ](\d{1,2})[-/. ](\d{1,2})(?:[t ].*)?")
 YEAR_LAST = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4})(?:[t ].*)?")
 WORD_DATE = re.compile(r"(?:(\d{1,2})(?:st|nd|rd|th)?[-. ]+)?([a-zäé]{3,})[-., ]+(?:(\d{1,2})(?:st|nd|rd|th)?[-., ]+)?(\d{4})")
-MONTHS = {month: number for number, month in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)} | {
-    "mai": 5,
-    "okt": 10,
-    "dez": 12,
-    "mrz": 3,
-    "mär": 3,
-}  # noqa: SIM905
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
+MONTHS = {month: number for number, month in enumerate(_MONTHS.split(), start=1)}
+MONTHS |= {"mai": 5, "okt": 10, "dez": 12, "mrz": 3, "mär": 3}
 NO_DATES = frozenset(("1900-01-01", "1899-12-31", "1899-12-30", "0001-01-01", "1111-11-11", "9999-12-31", "9999-09-09"))
 LEAST_DIGITS = 5
 KEEP_DIGITS = str.maketrans({chr(code): None for code in range(128) if not chr(code).isdigit()})
@@ -171,12 +159,9 @@ def address(value: str) -> str:
     answer = []
     for place, word in enumerate(words):
         # "St Mary's Road" is no street; "dr" before a name neither
-        full = (
-            word
-            if word in ("st", "dr") and place < last and not words[place + 1].isdigit() and place < 2
-            else STREETS.get(word, word)
-        )
-        if full.endswith("strasse") or full.endswith("str") and len(full) > 5:
+        name_follows = word in ("st", "dr") and place < min(last, 2) and not words[place + 1].isdigit()
+        full = word if name_follows else STREETS.get(word, word)
+        if full.endswith("strasse") or (full.endswith("str") and len(full) > 5):
             full = full.removesuffix("asse").removesuffix("str") + "strasse"
         answer.append(full)
     return " ".join(word for word in answer if word)
@@ -209,18 +194,18 @@ def date(value: str, *, day_first: bool | None = None) -> str:
     return value
 
 
-def day_first_of(values: object) -> bool | None:
+def day_first_of(values: Iterable[str]) -> bool | None:
     """Tell from dates with the year last whether the day comes first: None where none can be told, or they disagree."""
     seen = set()
-    for value in values:  # type: ignore[attr-defined]
+    for value in values:
         parts = YEAR_LAST.fullmatch(value.strip().lower()) if value[:1].isdigit() else None
         if parts and parts[2] != ".":
             a, b = int(parts[1]), int(parts[3])
             if a > 12 >= b:
-                seen.add(True)
+                seen.add("day")
             elif b > 12 >= a:
-                seen.add(False)
-    return seen.pop() if len(seen) == 1 else None
+                seen.add("month")
+    return seen == {"day"} if len(seen) == 1 else None
 
 
 def _iso(year: str, month: str, day: str) -> str:

@@ -159,7 +159,8 @@ def _diagnosis(model: FellegiSunter, prepared: Prepared, doubt: float, matches: 
         )
     if "date" not in model.kinds.values() and sum(kind in ("name", "text") for kind in model.kinds.values()) > 0:
         words.append(
-            "no field is a date of birth: people of one household or family may pass for one person, and precision be lower than told"
+            "no field is a date of birth: people of one household or family may pass for one person, and precision be lower than "
+            "told"
         )
     if not model.converged:
         words.append("the fit stopped before it converged")

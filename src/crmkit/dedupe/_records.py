@@ -54,7 +54,7 @@ class Prepared:
         unknown = codes < 0
         if unknown.any():
             count, row = _frame.first_place(unknown)
-            msg = f"column {column!r}: {count:,} ids are not among the records, the first in row {row}; pass the records they are of"
+            msg = f"column {column!r}: {count:,} ids are not among the records, the first in row {row}; pass their records"
             raise DataError(msg)
         row_of = np.empty(len(ids.labels), dtype=np.int64)
         row_of[ids.codes] = np.arange(ids.codes.size)
@@ -87,11 +87,8 @@ def content_order(fields: Sequence[Field], ids: Codes, sides: Sides) -> npt.NDAr
     key, width = np.zeros(n, dtype=np.int64), 1
     keys = []
     # as many codes to a key as it holds: sorting costs what the keys cost
-    for codes, size in [
-        *((field.codes, field.n_values) for field in fields),
-        (sides.of_row, 2),
-        (ids, int(ids.max(initial=0)) + 1),
-    ]:
+    parts: list[tuple[npt.NDArray[Any], int]] = [(field.codes, field.n_values) for field in fields]
+    for codes, size in [*parts, (sides.of_row, 2), (ids, int(ids.max(initial=0)) + 1)]:
         if width > (2**62) // (size + 2):
             keys.append(key)
             key, width = np.zeros(n, dtype=np.int64), 1

@@ -14,7 +14,7 @@ from crmkit import _frame
 from crmkit._kernels import blocking as _k
 from crmkit.dedupe._phonetic import nysiis_code, soundex_code
 from crmkit.dedupe.fields import Field, encode_field
-from crmkit.dedupe.strings import HIGHEST_CODE_POINT, encode
+from crmkit.dedupe.strings import encode
 from crmkit.errors import ColumnError, OptionError
 
 CALL = re.compile(r"(\w+)\((.*?)(?:,\s*(\d+))?\)")
@@ -25,14 +25,14 @@ MOST_WINDOW = 1000
 PARTS: dict[str, tuple[Callable[[str, int], str], bool]] = {
     "prefix": (lambda value, k: value[:k] if len(value) >= k else "", True),
     "suffix": (lambda value, k: value[-k:] if len(value) >= k else "", True),
-    "initial": (lambda value, k: value[:1], False),
-    "first_word": (lambda value, k: value.split(" ", 1)[0], False),
-    "last_word": (lambda value, k: value.rsplit(" ", 1)[-1], False),
-    "soundex": (lambda value, k: soundex_code(value), False),
-    "nysiis": (lambda value, k: nysiis_code(value), False),
-    "year": (lambda value, k: value[:4] if value[:4].isdecimal() and len(value) >= 8 else "", False),
-    "domain": (lambda value, k: value.rpartition("@")[2] if "@" in value else "", False),
-    "local_part": (lambda value, k: value.rpartition("@")[0], False),
+    "initial": (lambda value, _: value[:1], False),
+    "first_word": (lambda value, _: value.split(" ", 1)[0], False),
+    "last_word": (lambda value, _: value.rsplit(" ", 1)[-1], False),
+    "soundex": (lambda value, _: soundex_code(value), False),
+    "nysiis": (lambda value, _: nysiis_code(value), False),
+    "year": (lambda value, _: value[:4] if value[:4].isdecimal() and len(value) >= 8 else "", False),
+    "domain": (lambda value, _: value.rpartition("@")[2] if "@" in value else "", False),
+    "local_part": (lambda value, _: value.rpartition("@")[0], False),
     "digits": (lambda value, k: "".join(c for c in value if c.isdecimal())[-k:], True),
 }
 ALONE = ("neighbours", "minhash")
@@ -109,7 +109,8 @@ def _part(written: str, columns: Sequence[Any]) -> Part:
         k = k or 3
     needs = function in ALONE or PARTS[function][1]
     if needs != (k > 0) or k > MOST_WINDOW:
-        msg = f"{written!r}: {function} takes {'a whole number from 1 to 1000' if needs else 'no number'}, as in {function}(column{', 3' if needs else ''})"
+        takes, shown = ("a whole number from 1 to 1000", ", 3") if needs else ("no number", "")
+        msg = f"{written!r}: {function} takes {takes}, as in {function}(column{shown})"
         raise OptionError(msg)
     return Part(column, function, k)
 
@@ -144,9 +145,9 @@ class Sides:
     allowed: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, n: int, other: int = 0, *, within: tuple[bool, bool] = (False, False)) -> Sides:
+    def of(cls, n: int, other: int | None = None, *, within: tuple[bool, bool] = (False, False)) -> Sides:
         """Rows 0 to n are of one table, `other` more of a second; `within` says which of two are also compared with itself."""
-        side = np.repeat(np.array([0, 1], dtype=np.int8), [n, other])
+        side = np.repeat(np.array([0, 1], dtype=np.int8), [n, other or 0])
         allowed = np.array([[True, True], [True, True]]) if not other else np.array([[within[0], True], [True, within[1]]])
         return cls(_frame.readonly(side), _frame.readonly(allowed))
 
@@ -220,27 +221,26 @@ def _blocks(rule: Rule, keys: npt.NDArray[np.int32], n_keys: int, sides: Sides) 
 
 
 def _neighbours(rule: Rule, field: Field, window: int, sides: Sides) -> Blocks:
-    """Number rows by the sorted order of their values; equal values by the order of the rows, which follows their content."""
+    """Give every row its place in the sorted order of values; equal values stand in the order of the rows."""
     rank = np.empty(field.n_values + 1, dtype=np.int64)
     rank[np.array(sorted(range(field.n_values), key=field.values.__getitem__), dtype=np.int64)] = np.arange(field.n_values)
     rank[-1] = -1
     by_value = rank[field.codes]
     order = np.argsort(by_value, kind="stable")
-    order = order[np.count_nonzero(by_value < 0) :].astype(np.int32)
+    order = order[np.count_nonzero(by_value < 0) :]
     keys = np.full(field.codes.size, -1, dtype=np.int32)
     keys[order] = np.arange(order.size, dtype=np.int32)
     ends = np.minimum(np.arange(order.size) + window + 1, order.size).astype(np.int32)
-    order, ends = _frame.readonly(order), _frame.readonly(ends)
-    n_pairs = int(_k.count_window(order, ends, sides.of_row, sides.allowed))
+    rows, ends = _frame.readonly(order.astype(np.int32)), _frame.readonly(ends)
+    n_pairs = int(_k.count_window(rows, ends, sides.of_row, sides.allowed))
     most = min(window + 1, order.size)
-    return Blocks(rule, _frame.readonly(keys), window, order, ends, n_pairs, most, min(most * (most - 1) // 2, n_pairs))
+    return Blocks(rule, _frame.readonly(keys), window, rows, ends, n_pairs, most, min(most * (most - 1) // 2, n_pairs))
 
 
 def _bands(field: Field, q: int) -> list[tuple[npt.NDArray[np.int32], int]]:
-    """Number values by the least hashes of their runs of characters, a few at a time: alike texts meet in some band."""
+    """Give values numbers by the least hashes of their runs of characters, a few at a time: alike texts meet in some band."""
     strings = encode(field.values)
     points = np.frombuffer("".join(field.values).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int32)
-    assert points.size == 0 or points.max() <= HIGHEST_CODE_POINT  # noqa: S101
     hashes = _k.min_hashes(_frame.readonly(points), strings.offsets, q, HASHES)
     answer = []
     for first in range(0, HASHES, ROWS_PER_BAND):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crmkit.dedupe import _rules
 from crmkit.dedupe import pairs as _pairs
+from crmkit.dedupe._levels import Level
 from crmkit.dedupe._patterns import Compared, Patterns, compare
 from crmkit.dedupe._records import Prepared
 from crmkit.dedupe._rules import Blocks
@@ -41,7 +43,7 @@ def pair_weights(model: FellegiSunter, fields: Sequence[Field], compared: Compar
     patterns = compared.patterns
     made_by = {rule: made.patterns for rule, made in compared.rules.items()}
     evidence = model.best_rule(compared.agreement(len(fields)), made_by)
-    rarities = rarity(model, fields, compared.left, compared.right, patterns)
+    rarities = rarity(model, fields, compared.left, patterns)
     if not rarities:
         return model.calibrated(evidence.weight()[patterns.of_pair]), evidence.rule[patterns.of_pair]
     match, moved, kin, other = (
@@ -55,9 +57,7 @@ def pair_weights(model: FellegiSunter, fields: Sequence[Field], compared: Compar
     return model.calibrated(weights), evidence.rule[patterns.of_pair]
 
 
-def rarity(
-    model: FellegiSunter, fields: Sequence[Field], left: Codes, right: Codes, patterns: Patterns
-) -> list[tuple[Field, Floats]]:
+def rarity(model: FellegiSunter, fields: Sequence[Field], left: Codes, patterns: Patterns) -> list[tuple[Field, Floats]]:
     """Return by how many bits full agreement is rarer among strangers than on average, for every field that counts it."""
     answer = []
     for position, field in enumerate(fields):
@@ -98,11 +98,11 @@ def blocks_of(model: FellegiSunter, prepared: Prepared) -> list[Blocks]:
     return _pairs.given_blocks(rules, known, None, prepared.sides)
 
 
-def wanted(model: FellegiSunter) -> Mapping[object, tuple[str, tuple[object, ...]]]:
+def wanted(model: FellegiSunter) -> dict[Any, tuple[str, tuple[Level, ...]]]:
     """Return the fields of a model as `prepare` takes them."""
     return {_column(name, model.kinds[name]): (model.kinds[name], levels) for name, levels in model.levels.items()}
 
 
-def _column(name: str, kind: str) -> object:
+def _column(name: str, kind: str) -> Any:
     parts = name.split(", ")
     return tuple(parts) if kind == "geo" and len(parts) == 2 else name

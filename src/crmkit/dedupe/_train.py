@@ -227,7 +227,7 @@ def train(
         rules=compared.rules,
         total=float(prepared.sides.total()),
         known_matches=None if judged is None else _labels.known_matches(judged, fields),
-        **({} if start is None else {"agreement": start[0], "prior": start[1]}),
+        start=start,
     )
     model = dataclasses.replace(
         model, term_frequency=setting.term_frequency, term_frequency_floor=setting.floor, term_frequency_cap=setting.cap
@@ -271,14 +271,13 @@ def _from_levels(table: Any, weight: str | None, start: Any) -> FellegiSunter:
         name: ("exact", *((f"level {g}") for g in range(max(int(column.max()), 1) - 1, 0, -1)))
         for name, column in zip(names, columns, strict=True)
     }
-    options = {} if start is None else dict(zip(("agreement", "prior"), _checked_start(start), strict=True))
     return _fit.fit_patterns(
         np.ascontiguousarray(patterns),
-        np.bincount(of_row.ravel(), weights=counts, minlength=len(patterns)),
+        np.bincount(of_row.ravel(), weights=counts, minlength=len(patterns)).astype(np.float64),
         kinds=dict.fromkeys(names, "levels"),
         levels=ranks,
         u=None,
-        **options,
+        start=None if start is None else _checked_start(start),
     )
 
 

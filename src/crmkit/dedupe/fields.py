@@ -84,7 +84,7 @@ class Field:
         a, b = _frame.readonly(a), _frame.readonly(b)
         if name in STRINGS:
             strings = self.strings
-            assert strings is not None  # noqa: S101
+            assert strings is not None
             if name == "jaro_winkler":
                 # what stays below the lowest cut need not be known exactly
                 lowest = min(float(level[1]) for level in self.levels if name_of(level) == name)

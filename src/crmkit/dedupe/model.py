@@ -171,7 +171,7 @@ class FellegiSunter(Model):
     def best_rule(self, table: npt.NDArray[Any], made_by: Mapping[str, npt.NDArray[np.bool_]] | None = None) -> Evidence:
         """Return the evidence of each row under that of the rules which made it where it is largest (rule -1: none did)."""
         n = table.shape[0]
-        answer = Evidence(*(np.empty(n) for _ in range(4)), np.full(n, -1, dtype=np.int64))
+        answer = Evidence(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.full(n, -1, dtype=np.int64))
         weight = np.full(n, -np.inf)
         for number, rule in enumerate(self.rules):
             made = self._made(table, rule) if made_by is None else made_by.get(rule)
@@ -189,7 +189,8 @@ class FellegiSunter(Model):
     def evidence(self, table: npt.NDArray[Any], rule: str | None) -> Evidence:
         """Return the evidence of rows under one rule."""
         parts = self.terms(table, rule)
-        return Evidence(*(part.sum(axis=1) for part in parts), np.full(table.shape[0], -1, dtype=np.int64))
+        match, moved, related, other = (part.sum(axis=1) for part in parts)
+        return Evidence(match, moved, related, other, np.full(table.shape[0], -1, dtype=np.int64))
 
     def terms(self, table: npt.NDArray[Any], rule: str | None) -> list[Floats]:
         """Return log2 of share and probabilities of rows in each class of `Evidence`: the share first, then the fields.

@@ -72,7 +72,7 @@ def normalize_email(values: Any, /) -> Any:
     return _each(values, _normal.email)
 
 
-def normalize_phone(values: Any, /, *, country: str | None = None) -> Any:
+def normalize_phone(values: Any, /, *, country: Any = None) -> Any:
     """Bring phone numbers into one form: digits only.
 
     Parameters
@@ -134,7 +134,7 @@ def normalize_address(values: Any, /) -> Any:
     return _each(values, _normal.address)
 
 
-def normalize_date(values: Any, /, *, day_first: bool | None = None) -> Any:
+def normalize_date(values: Any, /, *, day_first: Any = None) -> Any:
     """Bring dates of mixed forms into one: yyyy-mm-dd.
 
     Parameters
@@ -164,11 +164,11 @@ def normalize_date(values: Any, /, *, day_first: bool | None = None) -> Any:
     >>> dedupe.normalize_date(["1980-2-3", "24.12.1975", "3 Feb 1980", "01/30/1966", "06/01/1990", "1900-01-01"]).tolist()
     ['1980-02-03', '1975-12-24', '1980-02-03', '1966-01-30', '1990-06-01', None]
     """
-    if day_first not in (None, True, False):
+    if day_first is not None and not isinstance(day_first, bool):
         msg = f"day_first={day_first!r} is not True, False or None"
         raise OptionError(msg)
     if day_first is None:
-        day_first = _normal.day_first_of(value for value in listed(values, "values") if value)
+        day_first = _normal.day_first_of(value for value in listed(values, "values") if value is not None)
     return _each(values, lambda value: _normal.date(value, day_first=day_first))
 
 

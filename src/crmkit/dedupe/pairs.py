@@ -112,8 +112,8 @@ def _worst(block: Blocks, n: int) -> str:
     shown = ", ".join(f"{size:,}" for size in sizes)
     return (
         f"its largest block holds {block.largest:,} of {n:,} records ({block.largest / n:.1%}), which is "
-        f"{block.largest_pairs / max(block.n_pairs, 1):.1%} of its pairs (the largest blocks: {shown}). Blank that value if it is "
-        "a placeholder, add a column to the rule"
+        f"{block.largest_pairs / max(block.n_pairs, 1):.1%} of its pairs (the largest blocks: {shown}). Blank that value if it "
+        "is a placeholder, add a column to the rule"
     )
 
 
