@@ -2,7 +2,7 @@
 
 from crmkit._learn._boosting import Boosting, pack, tree_columns, unpack
 from crmkit._learn._calibrate import METHODS, Calibration
-from crmkit._learn._choose import KINDS, Choice, Matrix, auc, choose, fit_kind
+from crmkit._learn._choose import BLEND, KINDS, Choice, Matrix, auc, choose, fit_kind
 from crmkit._learn._columns import (
     MISSING,
     UNSEEN,
@@ -19,6 +19,7 @@ from crmkit._learn._folds import Fold, content_order, later_folds, stratified_fo
 from crmkit._learn._logistic import PENALTY, Logistic, fit_logistic, losses, probability
 
 __all__ = [
+    "BLEND",
     "KINDS",
     "METHODS",
     "MISSING",

@@ -30,8 +30,8 @@ SMALL = MappingProxyType(
 LARGE = MappingProxyType(
     {"learning_rate": 0.05, "max_iter": 600, "max_leaf_nodes": 31, "min_samples_leaf": 10, "l2_regularization": 1.0}
 )
-STEP = 20  # trees between two looks at the rows left out
-PATIENCE = 3  # looks without a gain after which no more trees are added
+STEP = 40  # trees between two looks at the rows left out
+PATIENCE = 2  # looks without a gain after which no more trees are added
 ROWS_FOR_THREADS = 100_000  # below, OpenMP threads wait for each other longer than they work
 COMBINATIONS = 256  # of categories over which the score of a row with new ones is averaged
 TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)

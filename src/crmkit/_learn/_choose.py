@@ -9,17 +9,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from crmkit._learn._blend import blend
 from crmkit._learn._boosting import LARGE, SMALL, STEP, Boosting, fit_boosting, grow, looked_at
 from crmkit._learn._calibrate import Calibration, choose_calibration
 from crmkit._learn._folds import Fold
 from crmkit._learn._logistic import Logistic, fit_logistic, losses, probability
 
-__all__ = ["KINDS", "Choice", "Matrix", "auc", "choose", "fit_kind", "proper_scores"]
+__all__ = ["BLEND", "KINDS", "Choice", "Matrix", "auc", "choose", "fit_kind", "proper_scores"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 KINDS = ("logistic", "boosting", "large_boosting")
+BLEND = "blend"
 SETTINGS = {"boosting": SMALL, "large_boosting": LARGE}
 
 
@@ -38,7 +40,8 @@ class Choice:
     """The kind chosen, with its calibration, how it scored, and how the others did."""
 
     kind: str
-    iterations: int
+    trees: Mapping[str, int]  # of each kind that is to be fitted
+    weights: Mapping[str, float]  # of each kind in a blend, and its intercept
     calibration: Calibration
     metrics: Mapping[str, float]
     candidates: Mapping[str, Mapping[str, float]]
@@ -64,7 +67,8 @@ def choose(
 ) -> Choice:
     """Fit every kind on every fold, and take the one with the least mean log loss on the rows left out.
 
-    Each kind is judged as it would be used: calibrated, each fold by the others.
+    Each kind is judged as it would be used: calibrated, each fold by the others. Several of them are also blended, where
+    that gains more than chance explains.
 
     Folds where either part holds one class only are left out; the metric "folds" says how many were scored.
     """
@@ -81,21 +85,29 @@ def choose(
         allowed = [method for method in methods if kind != "logistic" or method != "isotonic"] or ["none"]
         tested, rng = list(zip(scores, known, strict=True)), np.random.default_rng(seed)
         calibrated[kind] = choose_calibration(tested, allowed, in_time=in_time, rng=rng)
-        found_here = [
-            {"log_loss": float(losses(labels, z).mean()), "brier": _brier(labels, z), "auc": auc(labels, z)}
-            for z, labels in zip(calibrated[kind][1], known, strict=True)
-        ]
-        candidates[kind] = {name: float(np.mean([one[name] for one in found_here])) for name in found_here[0]}
+        candidates[kind] = _judged(calibrated[kind][1], known)
         if trees:
             candidates[kind]["trees"] = trees
-    # a tie goes to the plainer one, which comes first
-    kind = min(candidates, key=lambda name: candidates[name]["log_loss"]) if candidates else kinds[0]
     overall: dict[str, float] = {"folds": len(folds), "base_rate": float(y.mean()) if base_rate is None else base_rate}
     if not folds:
-        iterations = 0 if kind == "logistic" else int(SMALL["max_iter"])
-        return Choice(kind, iterations, Calibration("none"), overall, candidates)
-    iterations = found[kind][1]
-    calibration, final = calibrated[kind]
+        return Choice(kinds[0], {kinds[0]: int(SMALL["max_iter"])}, {}, Calibration("none"), overall, candidates)
+    # a tie goes to the plainer one, which comes first
+    kind = min(candidates, key=lambda name: candidates[name]["log_loss"])
+    (calibration, final), weights = calibrated[kind], {}
+    if len(found) > 1:
+        stacked = [
+            (np.column_stack(columns), labels) for *columns, labels in zip(*[z for z, _ in found.values()], known, strict=True)
+        ]
+        beta, blended = blend(stacked, in_time=in_time, rng=np.random.default_rng(seed))
+        candidates[BLEND] = _judged(blended, known)
+        saved = np.concatenate(
+            [losses(labels, a) - losses(labels, b) for a, b, labels in zip(final, blended, known, strict=True)]
+        )
+        # a gain that chance explains is not worth a model that is harder to explain
+        if candidates[BLEND]["log_loss"] < candidates[kind]["log_loss"] and saved.mean() > saved.std() / math.sqrt(saved.size):
+            kind, calibration, final = BLEND, Calibration("none"), blended
+            weights = dict(zip(("intercept", *found), map(float, beta), strict=True))
+    used = [name for name in found if name == kind or weights.get(name, 0.0) > 0.0]
     each = [
         _scores(y[now], z, float(y[past].mean()), base_rate, float(y.mean())) for (past, now), z in zip(folds, final, strict=True)
     ]
@@ -104,7 +116,7 @@ def choose(
         overall[name] = float(values.mean())
         if values.size > 1 and not name.startswith("base_"):
             overall[f"{name}_sd"] = float(values.std(ddof=1))
-    return Choice(kind, iterations, calibration, overall, candidates)
+    return Choice(kind, {name: found[name][1] for name in used}, weights, calibration, overall, candidates)
 
 
 def _left_out(
@@ -134,6 +146,14 @@ def _left_out(
         trees = int(SMALL["max_iter"]) if kind == "boosting" else (best + 1) * STEP
         found[kind] = ([look[min(best, look.shape[0] - 1)] for look in looks], trees)
     return found
+
+
+def _judged(scores: Sequence[Floats], known: Sequence[Bools]) -> dict[str, float]:
+    each = [
+        {"log_loss": float(losses(y, z).mean()), "brier": float(np.square(probability(z) - y).mean()), "auc": auc(y, z)}
+        for z, y in zip(scores, known, strict=True)
+    ]
+    return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
 
 def _loss_after(looks: Sequence[Floats], known: Sequence[Bools], i: int) -> float:
@@ -173,10 +193,6 @@ def auc(y: Bools, score: Floats) -> float:
     n_true = int(y.sum())
     ranks = float(rankdata(score)[y].sum())
     return (ranks - n_true * (n_true + 1) / 2) / (n_true * (y.size - n_true))
-
-
-def _brier(y: Bools, log_odds: Floats) -> float:
-    return float(np.square(probability(log_odds) - y).mean())
 
 
 def _logit(share: float) -> float:

@@ -198,7 +198,7 @@ class _Campaign:
 
 
 def _contributions(model: ChurnModel, table: Table) -> dict[str, Floats]:
-    if model.estimator is not None:
+    if model.kind != "logistic":
         msg = (
             f"a model of kind {model.kind!r} has no exact contributions per customer; fit with model='logistic' for them, or ask"
             " per='feature'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,9 @@ def fit(
         ``cutoff``, in a frame that has both.
     model : {"auto", "logistic", "boosting", "large_boosting"}, default "auto"
         What to fit: a logistic regression, a small regularised gradient boosting, or a larger one that stops adding trees
-        when rows left out gain no more. By default the one with the least log loss on rows left out; with fewer than 200
-        rows of either label, or nothing to test on, the logistic regression.
+        when rows left out gain no more. By default the one with the least log loss on rows left out, or a blend of them where
+        that gains more than chance explains; with fewer than 200 rows of either label, or nothing to test on, the logistic
+        regression.
     calibration : {"auto", "none", "sigmoid", "isotonic"}, default "auto"
         How scores are turned into probabilities that hold. By default whatever helps on rows that neither the model nor the
         calibration has seen, by more than chance explains; isotonic from 1,000 rows of either label on, and for boostings.
@@ -108,9 +110,10 @@ def fit(
 
     Candidates are compared on rows left out of the fit. With several cutoffs, each is predicted from the rows whose label
     window had ended by then (expanding and purged). Otherwise, 5 folds with the shares of both labels kept. Each is judged
-    as it would be used: calibrated, each fold by the others, or by the earlier ones. The metrics are those of the one
-    chosen; choosing among three makes them too good by a trifle. The model is then fitted on all rows. They are first put in
-    an order that depends on what they hold, so that the order they come in changes nothing.
+    as it would be used: calibrated, each fold by the others, or by the earlier ones. A blend is the sum of their log odds,
+    with weights of zero or more that maximise the likelihood of the other folds. The metrics are those of the one chosen;
+    choosing makes them too good by a trifle. The model is then fitted on all rows. They are first put in an order that
+    depends on what they hold, so that the order they come in changes nothing.
 
     With `base_rate` :math:`\pi` and the share :math:`\bar y` in the rows, the log odds are moved by
     :math:`\mathrm{logit}\,\pi - \mathrm{logit}\,\bar y`.
@@ -120,6 +123,7 @@ def fit(
     le Cessie and van Houwelingen (1992), Ridge estimators in logistic regression, Applied Statistics 41(1).
     Friedman (2001), Greedy function approximation: a gradient boosting machine, Annals of Statistics 29(5).
     Platt (1999), Probabilistic outputs for support vector machines, Advances in Large Margin Classifiers.
+    Breiman (1996), Stacked regressions, Machine Learning 24(1).
     King and Zeng (2001), Logistic regression in rare events data, Political Analysis 9(2).
 
     Examples
@@ -179,8 +183,11 @@ def fit(
         validation = "not validated"
     else:
         validation = "later cutoffs from earlier ones" if several else "stratified folds"
-    fitted = _learn.fit_kind(chosen.kind, rows.matrix, iterations=chosen.iterations, seed=seed, n_threads=n_threads)
-    if isinstance(fitted, Logistic) and not fitted.converged:
+    fitted = {
+        kind: _learn.fit_kind(kind, rows.matrix, iterations=trees, seed=seed, n_threads=n_threads)
+        for kind, trees in chosen.trees.items()
+    }
+    if any(isinstance(each, Logistic) and not each.converged for each in fitted.values()):
         warnings.warn(
             "the fit stopped before the slope of the likelihood was zero; the model says converged=False. Look for features"
             " on wildly different scales or a few extreme values.",
@@ -194,7 +201,7 @@ def fit(
 
 def _model(
     read: Table,
-    fitted: Logistic | Boosting,
+    fitted: Mapping[str, Logistic | Boosting],
     chosen: Choice,
     label: str,
     dropped: tuple[str, ...],
@@ -204,7 +211,7 @@ def _model(
     validation: str,
     churned: Bools,
 ) -> ChurnModel:
-    logistic = fitted if isinstance(fitted, Logistic) else None
+    logistic = next((each for each in fitted.values() if isinstance(each, Logistic)), None)
     nothing = np.empty(0)
     return ChurnModel(
         label=label,
@@ -221,7 +228,8 @@ def _model(
         means=logistic.means if logistic else nothing,
         scales=logistic.scales if logistic else nothing,
         penalty=_learn.PENALTY if logistic else None,
-        estimator=fitted.estimator if isinstance(fitted, Boosting) else None,
+        estimators={kind: each.estimator for kind, each in fitted.items() if isinstance(each, Boosting)},
+        weights=chosen.weights,
         calibration=chosen.calibration.to_fields(),
         base_rate=base_rate,
         offset=offset,

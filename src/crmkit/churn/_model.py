@@ -30,7 +30,7 @@ class ChurnModel(Model):
     label : str
         The column it was fitted to predict.
     kind : str
-        Which of the candidates it is: "logistic", "boosting" or "large_boosting".
+        Which of the candidates it is: "logistic", "boosting", "large_boosting", or "blend" of several.
     features : tuple of str
         The columns it reads.
     categories : mapping of str to tuple of str
@@ -44,8 +44,8 @@ class ChurnModel(Model):
     cutoffs : tuple of str
         The cutoffs of the rows it was fitted on, where there were any.
     terms : tuple of str
-        What has a coefficient in a logistic regression: a feature of numbers itself, "feature=category", "feature missing".
-        Empty in a boosting, as are the next four.
+        What has a coefficient in a logistic regression, by itself or in a blend: a feature of numbers itself,
+        "feature=category", "feature missing". Empty in a boosting, as are the next four.
     intercept : float or None
         Log odds of a row at the means of its numbers, without the effects of its categories.
     coefficients : array
@@ -54,8 +54,10 @@ class ChurnModel(Model):
         What is taken from and divides each term: mean and standard deviation of a number, 0 and 1 for a category.
     penalty : float or None
         Of half the sum of squared coefficients, against the log-likelihood.
-    estimator : object or None
-        The fitted boosting of scikit-learn; None in a logistic regression.
+    estimators : mapping of str to object
+        The fitted boostings of scikit-learn by kind; none in a logistic regression.
+    weights : mapping of str to float
+        Of the log odds of each kind in a blend, and its intercept; else empty.
     calibration : mapping of str to str, float or array
         ``method``, and what defines it: "none"; "sigmoid" with ``intercept`` and ``slope``, a line on the log odds;
         "isotonic" with knots ``at`` and ``value``.
@@ -94,7 +96,8 @@ class ChurnModel(Model):
     means: Floats
     scales: Floats
     penalty: float | None
-    estimator: Any
+    estimators: Mapping[str, Any]
+    weights: Mapping[str, float]
     calibration: Mapping[str, Any]
     base_rate: float | None
     offset: float
@@ -107,16 +110,17 @@ class ChurnModel(Model):
     candidates: Mapping[str, Mapping[str, float]]
 
     def __post_init__(self) -> None:
-        """Make arrays and mappings read-only, and rebuild a boosting that came as text."""
-        if isinstance(self.estimator, Mapping) and set(self.estimator) == {PACKED}:
-            object.__setattr__(self, "estimator", _learn.unpack(self.estimator[PACKED]))
+        """Make arrays and mappings read-only, and rebuild boostings that came as text."""
+        rebuilt = {
+            name: _learn.unpack(each[PACKED]) if isinstance(each, Mapping) else each for name, each in self.estimators.items()
+        }
+        object.__setattr__(self, "estimators", rebuilt)
         Model.__post_init__(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain values that survive JSON; a boosting goes through skops, never through pickle."""
-        plain = Model.to_dict(dataclasses.replace(self, estimator=None))
-        if self.estimator is not None:
-            plain["estimator"] = {PACKED: _learn.pack(self.estimator)}
+        plain = Model.to_dict(dataclasses.replace(self, estimators={}))
+        plain["estimators"] = {name: {PACKED: _learn.pack(each)} for name, each in self.estimators.items()}
         return plain
 
     def probability(self, values: Mapping[str, Any]) -> Any:
@@ -184,9 +188,17 @@ class ChurnModel(Model):
 
     def _raw(self, table: Table) -> Floats:
         """Give the log odds before calibration."""
-        if self.estimator is None:
-            return self.logistic().log_odds(table.matrix()[0])
-        return Boosting(self.estimator, _learn.tree_columns(table)).log_odds_of(table, dict(self.shares))
+        parts: dict[str, Floats] = {}
+        if self.intercept is not None:
+            parts["logistic"] = self.logistic().log_odds(table.matrix()[0])
+        for name, estimator in self.estimators.items():
+            parts[name] = Boosting(estimator, _learn.tree_columns(table)).log_odds_of(table, dict(self.shares))
+        if self.kind != _learn.BLEND:
+            return parts[self.kind]
+        out = np.full(table.n, self.weights["intercept"])
+        for name, log_odds in parts.items():
+            out += self.weights[name] * log_odds
+        return out
 
     def logistic(self) -> Logistic:
         """Return the logistic regression by itself, before calibration."""
@@ -197,7 +209,7 @@ class ChurnModel(Model):
 
     def __repr__(self) -> str:
         lines = [f"{self.TITLE}, {self.kind.replace('_', ' ')}: {self.label!r}"]
-        if self.terms:
+        if self.kind == "logistic":
             width = max(len(term) for term in self.terms)
             lines.append(f"  {'':<{width}}  log odds per sd, or in the category")
             lines += [f"  {term:<{width}}  {value:+.4f}" for term, value in zip(self.terms, self.coefficients, strict=True)]
@@ -206,6 +218,8 @@ class ChurnModel(Model):
             lines.append(f"  {len(self.features)} features: {', '.join(self.features)}")
         lines.append(f"  n {self.n:,}, of which labelled 1: {self.n_churned:,}; converged {self.converged}")
         lines.append(f"  calibration {self.calibration['method']}")
+        if self.weights:
+            lines.append(f"  weights {', '.join(f'{name} {value:.3g}' for name, value in self.weights.items())}")
         scores = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         lines.append(f"  {self.validation}: {scores}")
         for name, found in self.candidates.items():

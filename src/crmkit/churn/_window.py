@@ -34,14 +34,15 @@ class Window:
     Attributes
     ----------
     window : str or None
-        Its length as other functions take it, such as "87D"; None where even after the longest silence that the data can
-        judge more come back.
+        Its length as other functions take it, such as "87D"; None where more come back after every silence that can be
+        judged.
     p_return : Estimate or None
         Share of customers silent for that long who come back all the same.
     at_most : float
         The share that was asked for.
     observed_days : float
-        The longest silence the data can judge: at least 50 gaps lasted as long. Who comes back later is not counted.
+        The longest silence that is followed: at least 50 gaps lasted as long. Who comes back later is not counted, and
+        windows of up to half of it are judged.
     n_gaps, n_customers : int
         Gaps, the open ones included, and customers.
     table : DataFrame
@@ -112,7 +113,8 @@ def suggest_window(log: Any, /, *, at_most: float = 0.05, level: float = 0.95, *
 
     .. math:: 1 - \prod_{w < t \le \tau} (1 - d_t / n_t) ,
 
-    where :math:`\tau` is the longest silence that at least 50 gaps reached. Taking the quantile of the closed gaps instead
+    where :math:`\tau` is the longest silence that at least 50 gaps reached; windows of up to :math:`\tau / 2` are judged, so
+    that there is as much time again to come back in. Taking the quantile of the closed gaps instead
     overlooks all who have not come back yet, and comes out too short. Intervals count the gaps of one customer as one
     observation (infinitesimal jackknife), and are symmetric on the scale of the log of the log.
 
@@ -141,7 +143,8 @@ def suggest_window(log: Any, /, *, at_most: float = 0.05, level: float = 0.95, *
         raise DataError(msg)
     day = log.clock.ticks_per_day
     curve = _Curve.of(lengths, closed, customer, log.n_customers, day)
-    days = np.arange(int(curve.times[-1] // day) + 1)
+    # later on, too little is left of what can be seen for anybody to come back in
+    days = np.arange(curve.observed // (2 * day) + 1)
     p, low, high, silent = curve.at(days, level)
     few = np.flatnonzero(p <= at_most)
     found = int(few[0]) if few.size else None
@@ -158,7 +161,7 @@ def suggest_window(log: Any, /, *, at_most: float = 0.05, level: float = 0.95, *
         window=None if found is None else f"{max(found, 1)}D",
         p_return=estimate,
         at_most=at_most,
-        observed_days=float(curve.times[-1]) / day,
+        observed_days=curve.observed / day,
         n_gaps=lengths.size,
         n_customers=int((np.diff(log.orders.start) > 0).sum()),
         table=_frame.table(table, kind=log.labels.kind),
@@ -174,6 +177,7 @@ class _Curve:
     log_share: Floats
     variance: Floats
     ascending: Integers  # all gaps
+    observed: int  # the longest that enough of them reached
 
     @classmethod
     def of(cls, lengths: Integers, closed: Any, customer: Any, n_customers: int, day: int) -> _Curve:
@@ -198,7 +202,7 @@ class _Curve:
             readonly(customer[order][::-1]),
             n_customers,
         )
-        return cls(day, times, log_share, variance, ascending)
+        return cls(day, times, log_share, variance, ascending, int(ascending[-FEWEST]))
 
     def at(self, days: Integers, level: float) -> tuple[Floats, Floats, Floats, Integers]:
         """Give the share that comes back after so many days of silence, its interval, and how many gaps lasted longer."""
