@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from crmkit import uplift
+from crmkit._kernels.falling import falling_order
 from crmkit.errors import ColumnError, DataError, DataWarning, FitError, OptionError
 from crmkit.results import Model
-from crmkit.uplift._ranking import rate
+from crmkit.uplift._ranking import order_of, rate
 from naive import uplift as naive
 
 DATA = Path(os.environ.get("CRMKIT_DATA", "../shared/data"))
@@ -52,6 +53,25 @@ def small(seed, *, ties):
     return score, rng.integers(0, 2, n), rng.integers(0, 2, n).astype(bool)
 
 
+# ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        pytest.param(np.random.default_rng(0).normal(size=3000), id="floats"),
+        pytest.param(np.random.default_rng(0).integers(-9, 9, 3000) / 2, id="ties"),
+        pytest.param(np.array([0.0, -0.0, 5e-324, -5e-324, 1e308, -1e308, 0.0, -0.0]), id="edges"),
+        pytest.param(np.ones(5), id="one"),
+        pytest.param(np.empty(0), id="none"),
+    ],
+)
+def test_rows_by_falling_score(score):
+    order = np.empty(score.size, np.int32)
+    falling_order(score.view(np.uint64), order)
+    assert order.tolist() == np.argsort(-score, kind="stable").tolist()
+
+
 # ── areas ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -74,7 +94,7 @@ def test_areas_are_those_of_the_definitions(seed, ties):
 def test_rank_weighted_effects_are_those_of_the_definition(weighting):
     rng = np.random.default_rng(3)
     score, gamma = rng.permutation(50).astype(float), rng.normal(size=50)
-    assert rate(score, gamma, weighting).value == pytest.approx(naive.rank_weighted(score, gamma, weighting), rel=1e-10)
+    assert rate(order_of(score), gamma, weighting).value == pytest.approx(naive.rank_weighted(score, gamma, weighting), rel=1e-10)
 
 
 @pytest.mark.parametrize("weighting", ["qini", "autoc"])
@@ -87,7 +107,7 @@ def test_ties_count_as_the_mean_over_their_orders(weighting):
         for middle in itertools.permutations([2.2, 2.1, 2.0])
         for last in itertools.permutations([1.1, 1.0])
     ]
-    assert rate(tied, gamma, weighting).value == pytest.approx(np.mean(orders), rel=1e-10)
+    assert rate(order_of(tied), gamma, weighting).value == pytest.approx(np.mean(orders), rel=1e-10)
 
 
 def test_row_order_never_matters():

@@ -12,7 +12,7 @@ from crmkit import _frame, _options
 from crmkit.errors import DataError, OptionError
 from crmkit.results import Frozen, confidence_level, critical_value
 from crmkit.uplift._data import Bools, Floats, binary_arm, effect_scores, known_propensity
-from crmkit.uplift._ranking import rate
+from crmkit.uplift._ranking import order_of, rate
 
 __all__ = ["Evaluation", "evaluate", "slope_of", "verdict"]
 
@@ -252,8 +252,9 @@ def _row(
     generator: np.random.Generator,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"score": name}
+    order = order_of(values)
     for weighting in ("qini", "autoc"):
-        found = rate(values, gamma, weighting)
+        found = rate(order, gamma, weighting)
         row |= {
             weighting: found.value,
             f"{weighting}_low": found.value - z * found.se,
@@ -335,11 +336,11 @@ def _calibration(name: str, values: Floats, gamma: Floats, bins: int, z: float) 
 def _differences(names: list[str], scores: dict[str, Floats], gamma: Floats, z: float, kind: str) -> Any:
     from scipy.special import ndtr
 
-    first = rate(scores[names[0]], gamma, "qini")
+    first = rate(order_of(scores[names[0]]), gamma, "qini")
     rows: dict[str, list[Any]] = {key: [] for key in ("first", "second", "qini", "ci_low", "ci_high", "se", "p_value")}
     n = gamma.size
     for name in names[1:]:
-        other = rate(scores[name], gamma, "qini")
+        other = rate(order_of(scores[name]), gamma, "qini")
         value = first.value - other.value
         se = float(np.sqrt(((first.influence - other.influence) ** 2).sum() / (n * (n - 1.0))))
         p = float(2.0 * ndtr(-abs(value) / se)) if se > 0.0 else 1.0

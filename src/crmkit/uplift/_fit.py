@@ -15,7 +15,7 @@ from crmkit.uplift._data import Bools, Floats, effect_scores, known_propensity
 from crmkit.uplift._evaluate import _permuted, numbers_or_flags, slope_of
 from crmkit.uplift._learners import BASES, LEARNERS, Learnt, Task, folds_of, learn, outcome_model
 from crmkit.uplift._model import ArmReport, UpliftModel
-from crmkit.uplift._ranking import rate
+from crmkit.uplift._ranking import order_of, rate
 
 __all__ = ["cross_fitted", "fit", "predict"]
 
@@ -390,7 +390,7 @@ def _unseen(task: Task, learner: str, folds: int) -> tuple[Floats, Floats, Float
 
 def _report(task: Task, effect: Floats, mu0: Floats, mu1: Floats, seed: int) -> ArmReport:
     gamma = effect_scores(task.y, task.treated, task.chance, mu0, mu1)
-    ranked = rate(effect, gamma, "qini")
+    ranked = rate(order_of(effect), gamma, "qini")
     p_value = _permuted(effect, gamma, ranked.value, 999, np.random.default_rng(seed))
     se = float(gamma.std(ddof=1) / np.sqrt(gamma.size))
     return ArmReport(float(gamma.mean()), se, ranked.value, ranked.se, p_value, slope_of(effect, gamma)[0])

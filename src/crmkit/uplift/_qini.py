@@ -12,7 +12,7 @@ from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.results import Estimate, Frozen, confidence_level
 from crmkit.uplift._data import Bools, Floats, column_of, effect_scores, known_propensity
-from crmkit.uplift._ranking import Ranking, rank, rate
+from crmkit.uplift._ranking import Order, Ranking, order_of, rank, rank_few, rate
 
 __all__ = ["Qini", "named_areas", "qini"]
 
@@ -124,19 +124,20 @@ def qini(y: Any, score: Any, treatment: Any, /, *, propensity: float | None = No
     everyone = np.ones(outcome.size, np.bool_)
     chance = known_propensity(_frame.read(_frame.table({"y": outcome})), propensity, treated, everyone)
     gamma = effect_scores(outcome, treated, chance)
-    ranking = rank(scores, outcome, treated)
+    order = order_of(scores)
+    ranking = rank(order, outcome, treated)
     return Qini(
-        area_estimate(scores, gamma, "qini", level),
-        area_estimate(scores, gamma, "autoc", level),
+        area_estimate(order, gamma, "qini", level),
+        area_estimate(order, gamma, "autoc", level),
         mean_estimate(gamma, level),
         named_areas(ranking, outcome, treated),
         _curve(ranking),
     )
 
 
-def area_estimate(score: Floats, gamma: Floats, weighting: str, level: float) -> Estimate:
+def area_estimate(order: Order, gamma: Floats, weighting: str, level: float) -> Estimate:
     """Return a rank-weighted average effect with its interval."""
-    found = rate(score, gamma, weighting)
+    found = rate(order, gamma, weighting)
     return Estimate.normal(found.value, found.se, n=gamma.size, level=level, method="influence")
 
 
@@ -181,11 +182,11 @@ def named_areas(ranking: Ranking, y: Floats, treated: Bools) -> dict[str, float]
     uplift_curve = _uplift_curve(ranking)
     if binary:
         benefit, gain = _best_orders(y, treated)
-        best = rank(benefit, y, treated)
+        best = rank_few(benefit, y, treated)
         found["sklift_qini_auc"] = _ratio(found["area"], _between(best.rows, _qini_curve(best)))
         x = np.array([last, n])
         found["sklift_qini_auc_no_negative"] = _ratio(found["area"], _between(x, np.array([last, last])))
-        best = rank(gain, y, treated)
+        best = rank_few(gain, y, treated)
         found["sklift_uplift_auc"] = _ratio(_between(ranking.rows, uplift_curve), _between(best.rows, _uplift_curve(best)))
     # through the first ranks, where an arm is still empty, a line is drawn
     both = (ranking.treated > 0) & (ranking.control > 0)

@@ -7,18 +7,38 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Ranking", "Rate", "rank", "rate"]
+from crmkit._kernels import falling as _sort
+from crmkit._kernels import uplift as _k
+
+__all__ = ["Order", "Ranking", "Rate", "order_of", "rank", "rank_few", "rate"]
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """Rows by falling score, and how many there are down to the end of each distinct one."""
+
+    places: Rows
+    ends: Longs
+
+
+def order_of(score: Floats) -> Order:
+    """Sort rows by falling score."""
+    places, ends = np.empty(score.size, np.int32), np.empty(score.size, np.int64)
+    _sort.falling_order(np.ascontiguousarray(score).view(np.uint64), places)
+    m = _k.ends(places, score, ends)
+    return Order(places, ends[:m])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
     """Distinct scores, highest first: what is there down to the end of each."""
 
-    rows: Longs  # rows down to each distinct score
+    rows: Longs
     treated: Longs
     y_treated: Floats
     y_control: Floats
@@ -33,29 +53,23 @@ class Ranking:
         """Return the rows of the control down to each distinct score."""
         return self.rows - self.treated
 
-    @property
-    def total_treated(self) -> int:
-        """Return the treated rows."""
-        return int(self.treated[-1])
 
-    @property
-    def total_control(self) -> int:
-        """Return the rows of the control."""
-        return self.n - self.total_treated
+def rank(order: Order, y: Floats, treated: Bools) -> Ranking:
+    """Sum up to the end of every distinct score, so that the order of ties never matters."""
+    m = order.ends.size
+    hits, y_treated, y_control = np.empty(m, np.int64), np.empty(m), np.empty(m)
+    _k.down(order.places, order.ends, y, treated, hits, y_treated, y_control)
+    return Ranking(order.ends, hits, y_treated, y_control)
 
 
-def rank(score: Floats, y: Floats, treated: Bools) -> Ranking:
-    """Sort by falling score and sum up to the end of every distinct one, so that the order of ties never matters."""
-    order = np.argsort(-score, kind="stable")
-    ends = tie_ends(score[order])
-    hit, outcome = treated[order], y[order]
-    in_arm = np.where(hit, outcome, 0.0)
-    return Ranking(ends + 1, np.cumsum(hit, dtype=np.int64)[ends], np.cumsum(in_arm)[ends], np.cumsum(outcome - in_arm)[ends])
-
-
-def tie_ends(falling: Floats) -> Longs:
-    """Return the last place of each distinct value in a sorted array."""
-    return np.append(np.flatnonzero(np.diff(falling)), falling.size - 1)
+def rank_few(score: Floats, y: Floats, treated: Bools) -> Ranking:
+    """Do the same for scores that take a handful of values, without sorting."""
+    levels = np.sort(np.unique(score))[::-1]
+    parts = [(score >= level) for level in levels]
+    rows = np.array([part.sum() for part in parts], np.int64)
+    hits = np.array([(part & treated).sum() for part in parts], np.int64)
+    gained = np.array([y[part & treated].sum() for part in parts])
+    return Ranking(rows, hits, gained, np.array([y[part].sum() for part in parts]) - gained)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -69,44 +83,16 @@ class Rate:
     def se(self) -> float:
         """Return the standard error."""
         n = self.influence.size
-        return float(np.sqrt((self.influence**2).sum() / (n * (n - 1.0)))) if n > 1 else float("nan")
+        return float(np.sqrt(self.influence @ self.influence / (n * (n - 1.0)))) if n > 1 else float("nan")
 
 
-def rate(score: Floats, effect: Floats, weighting: str) -> Rate:
+def rate(order: Order, effect: Floats, weighting: str) -> Rate:
     r"""Return the rank-weighted average of unbiased effect scores: "qini" or "autoc".
 
     With G the share of rows that score as high or higher, "qini" is the mean of :math:`\Gamma (1/2 - G)` and "autoc" of
     :math:`\Gamma (-\ln G - 1)`, each with weights that sum to zero over the rows; ties share the mean of their weights. The
     influence of a row is its own term and what its presence does to the ranks of the others.
     """
-    n = score.size
-    order = np.argsort(-score, kind="stable")
-    ends = tie_ends(score[order])
-    size = np.diff(np.append(-1, ends))
-    group = np.repeat(np.arange(ends.size), size)
-    place = np.arange(1.0, n + 1.0)
-    if weighting == "qini":
-        raw = (n - place + 1.0) / n - (n + 1.0) / (2.0 * n)
-        slope = np.full(n, -1.0)
-    else:
-        harmonic = np.cumsum(1.0 / place)
-        raw = harmonic[-1] - np.append(0.0, harmonic[:-1]) - 1.0
-        slope = -n / place
-    weight = _tied(raw, group, size)
-    gamma = effect[order]
-    value = float((weight * gamma).mean())
-    # derivative of the weights along the ranks, times what one more row above does to the rank of those below it
-    share = _tied(place / n, group, size)
-    moved = gamma * _tied(slope, group, size)
-    below = np.cumsum(moved[::-1])[::-1]
-    within = np.bincount(group, weights=moved, minlength=ends.size)
-    # of the rows of its own tie a row moves half
-    pushed = (below[ends - size + 1] - 0.5 * within)[group] / n
-    influence = np.empty(n)
-    influence[order] = weight * gamma - value + pushed - float((moved * share).mean())
-    return Rate(value, influence - influence.mean())
-
-
-def _tied(values: Floats, group: Longs, size: Longs) -> Floats:
-    """Give every row of a tie the mean over it."""
-    return (np.bincount(group, weights=values, minlength=size.size) / size)[group]
+    influence = np.empty(effect.size)
+    value = _k.rank_weighted(order.places, order.ends, effect, weighting == "autoc", influence)
+    return Rate(value, influence)
