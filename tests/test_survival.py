@@ -227,27 +227,38 @@ def test_frames_of_any_kind_come_back_as_they_went_in(native):
 # ── intervals ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_interval_covers_at_its_level():
+def coverage(sets):
+    """How often intervals of exponential lives hold the truth, at three times."""
     rng = np.random.default_rng(2)
     times, inside = np.array([0.3, 0.8, 1.5]), np.zeros(3)
-    for _ in range(1000):
+    for _ in range(sets):
         life, seen = rng.exponential(1.0, 80), rng.uniform(0.0, 4.0, 80)
         curve = survival.curve(pd.DataFrame({"duration": np.minimum(life, seen), "event": life <= seen}))
         place = np.searchsorted(curve["time"], times, side="right") - 1
         low, high = (curve[name].to_numpy()[place] for name in ("ci_low", "ci_high"))
         inside += (low <= np.exp(-times)) & (np.exp(-times) <= high)
-    assert (inside >= 930).all(), inside
-    assert (inside <= 975).all(), inside
+    return inside / sets
 
 
+def test_a_few_intervals_hold_the_truth():
+    assert (coverage(60) >= 0.86).all()
+
+
+@pytest.mark.recovery
+def test_intervals_hold_the_truth_at_their_level():
+    inside = coverage(1000)
+    assert ((inside >= 0.93) & (inside <= 0.97)).all(), inside
+
+
+@pytest.mark.recovery
 def test_the_test_rejects_equal_groups_at_its_level():
     rng = np.random.default_rng(3)
     rejected = 0
-    for _ in range(500):
+    for _ in range(1000):
         life, seen = rng.exponential(1.0, 90), rng.uniform(0.0, 3.0, 90)
         frame = pd.DataFrame({"duration": np.minimum(life, seen), "event": life <= seen, "group": np.arange(90) % 3})
         rejected += survival.logrank(frame).p_value < 0.05
-    assert 0.03 <= rejected / 500 <= 0.075
+    assert 0.035 <= rejected / 1000 <= 0.065
 
 
 def test_before_the_first_event_the_lower_end_is_that_of_a_share():

@@ -33,73 +33,87 @@ def upto(tree: Floats, place: int) -> float:
 
 
 @kernel
-def pairs(score: Floats, ended: Longs, begun: Longs, event: Bools, weight: Floats, agree: Floats, pairs_of: Floats) -> None:
-    """Add to each row's comparable pairs, and to those in which the higher score ended first, ties of the score by half.
+def sums(tree: Floats, values: Floats) -> None:
+    """Fill a tree with values for each place at once."""
+    tree[0] = 0.0
+    tree[1:] = values
+    for i in range(1, tree.size):
+        parent = i + (i & -i)
+        if parent < tree.size:
+            tree[parent] += tree[i]
 
-    Rows ascend by `score`. `ended` is the time in order: 2 k for an event at the k-th distinct time, 2 k + 1 for a row censored
-    at it, so that of a pair the lower had its event first. `begun` is 2 k + 1 for a row that came under observation at the k-th
-    time or before the next, −1 from the start; empty if all are.
+
+@kernel
+def pairs(score: Floats, order: Longs, ended: Longs, begun: Longs, weight: Floats, agree: Floats, pairs_of: Floats) -> None:
+    """Each row's comparable pairs, and of them those in which the higher score ended first, ties of the score by half.
+
+    `order` sorts the rows by score, upwards. `ended` is the time in order: 2 k for an event at the k-th distinct time, 2 k + 1
+    for a row censored at it, so that of a pair the lower had its event first. `begun` is 2 k + 1 for a row that came under
+    observation at the k-th time or before the next, −1 from the start; empty if all are.
     """
-    n = score.size
+    n = order.size
     cells = 0
     for i in range(n):
         cells = max(cells, ended[i] + 1)
     late = begun.size > 0
-    lives = np.zeros(cells + 1, np.float64)
-    entries = np.zeros(cells + 1, np.float64)
-    events = np.zeros(cells + 1, np.float64)
-    everybody, entered = 0.0, 0.0
+    # how many end, have an event, and enter at each place
+    at, event_at, entry_at = np.zeros(cells), np.zeros(cells), np.zeros(cells)
+    for i in range(n):
+        at[ended[i]] += weight[i]
+        if ended[i] % 2 == 0:
+            event_at[ended[i]] += weight[i]
+        if late and begun[i] >= 0:
+            entry_at[begun[i]] += weight[i]
+    later, earlier, entered = 0.0, 0.0, 0.0
+    after, before = np.empty(cells), np.empty(cells)
+    for c in range(cells - 1, -1, -1):
+        after[c] = later - entered
+        later += at[c]
+        entered += entry_at[c]
+    for c in range(cells):
+        before[c] = earlier
+        earlier += event_at[c]
+    for i in range(n):
+        pairs_of[i] = before[ended[i]]
+        if late and begun[i] >= 0:
+            pairs_of[i] -= before[begun[i]]
+        if ended[i] % 2 == 0:
+            pairs_of[i] += after[ended[i]]
+    # in the order of the score, side by side in memory
+    s, e, b, w = np.empty(n), np.empty(n, np.int64), np.empty(begun.size, np.int64), np.empty(n)
+    for i in range(n):
+        row = order[i]
+        s[i], e[i], w[i] = score[row], ended[row], weight[row]
+        if late:
+            b[i] = begun[row]
+    # upwards from no row: what is put in stands at or below; events are taken out from all: what is left stands above
+    lives, entries, above = np.zeros(cells + 1), np.zeros(cells + 1), np.empty(cells + 1)
+    sums(above, event_at)
+    everybody, come = 0.0, 0.0
     i = 0
-    # upwards: the others of a pair whose event comes first here; those at or below its score agree
     while i < n:
         j = i
-        while j < n and score[j] == score[i]:
-            if event[j]:
-                below = everybody - upto(lives, ended[j])
-                if late:
-                    below -= entered - upto(entries, ended[j])
-                agree[j] += 0.5 * below
+        while j < n and s[j] == s[i]:
             j += 1
-        for k in range(i, j):
-            put(lives, ended[k], weight[k])
-            everybody += weight[k]
-            if late and begun[k] >= 0:
-                put(entries, begun[k], weight[k])
-                entered += weight[k]
-        for k in range(i, j):
-            if event[k]:
-                below = everybody - upto(lives, ended[k])
-                if late:
-                    below -= entered - upto(entries, ended[k])
-                agree[k] += 0.5 * below
+        # twice, before and after the rows of this score change sides: half of each counts ties by half
+        for side in range(2):
+            for k in range(i, j):
+                higher = upto(above, e[k] - 1)
+                if late and b[k] >= 0:
+                    higher -= upto(above, b[k])
+                if e[k] % 2 == 0:
+                    higher += everybody - upto(lives, e[k])
+                    if late:
+                        higher -= come - upto(entries, e[k])
+                agree[order[k]] += 0.5 * higher
+            if side == 1:
+                break
+            for k in range(i, j):
+                put(lives, e[k], w[k])
+                everybody += w[k]
+                if e[k] % 2 == 0:
+                    put(above, e[k], -w[k])
+                if late and b[k] >= 0:
+                    put(entries, b[k], w[k])
+                    come += w[k]
         i = j
-    for k in range(n):
-        if event[k]:
-            others = everybody - upto(lives, ended[k])
-            if late:
-                others -= entered - upto(entries, ended[k])
-            pairs_of[k] += others
-    # downwards: those whose event came before this row's end; those at or above its score agree
-    i = n - 1
-    while i >= 0:
-        j = i
-        while j >= 0 and score[j] == score[i]:
-            earlier = upto(events, ended[j] - 1)
-            if late and begun[j] >= 0:
-                earlier -= upto(events, begun[j])
-            agree[j] += 0.5 * earlier
-            j -= 1
-        for k in range(j + 1, i + 1):
-            if event[k]:
-                put(events, ended[k], weight[k])
-        for k in range(j + 1, i + 1):
-            earlier = upto(events, ended[k] - 1)
-            if late and begun[k] >= 0:
-                earlier -= upto(events, begun[k])
-            agree[k] += 0.5 * earlier
-        i = j
-    for k in range(n):
-        earlier = upto(events, ended[k] - 1)
-        if late and begun[k] >= 0:
-            earlier -= upto(events, begun[k])
-        pairs_of[k] += earlier

@@ -21,10 +21,11 @@ LOST = 1e-7
 
 
 @kernel
-def standardise(column: Floats, order: Longs, middle: float, scale: float, k: int, out: Floats) -> None:
-    """Put a column, sorted, centred and scaled, into its place."""
-    for i in range(order.size):
-        out[i, k] = (column[order[i]] - middle) / scale
+def standardise(columns: Floats, middle: Floats, scale: Floats, out: Floats) -> None:
+    """Put columns, given as rows, side by side, centred and scaled."""
+    for i in range(columns.shape[1]):
+        for k in range(middle.size):
+            out[i, k] = (columns[k, i] - middle[k]) / scale[k]
 
 
 @kernel

@@ -9,6 +9,7 @@ from crmkit._jit import kernel
 
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 @kernel
@@ -48,3 +49,17 @@ def incidence(at_risk: Longs, events: Longs, of_cause: Longs) -> tuple[Floats, F
         s *= stays
         value[i], variance[i] = f, ff
     return value, variance
+
+
+@kernel
+def tally(duration: Floats, event: Bools, events: Longs, censored: Longs) -> bool:
+    """Count ends at whole times; false, with the counts of no use, as soon as a time is not whole."""
+    for i in range(duration.size):
+        cell = int(duration[i])
+        if cell != duration[i]:
+            return False
+        if event[i]:
+            events[cell] += 1
+        else:
+            censored[cell] += 1
+    return True

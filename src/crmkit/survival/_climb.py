@@ -44,12 +44,10 @@ class Summit:
 def standardised(X: Floats, weight: Floats | None, order: npt.NDArray[np.int64] | None = None) -> Standard:
     """Centre and scale the columns of `X`, and bring its rows into an order; `weight` is of the rows as they stand."""
     n, p = X.shape
-    rows = np.arange(n) if order is None else order
     total = float(n) if weight is None else float(weight.sum())
-    out = np.empty((n, p))
+    columns = np.ascontiguousarray(X.T)
     means, scales = np.empty(p), np.empty(p)
-    for k in range(p):
-        column = np.ascontiguousarray(X[:, k])
+    for k, column in enumerate(columns):
         # in units of the largest value, whose square cannot overflow
         largest = max(float(column.max()), -float(column.min()))
         unit = column / largest
@@ -58,7 +56,10 @@ def standardised(X: Floats, weight: Floats | None, order: npt.NDArray[np.int64] 
         np.square(unit, out=unit)
         spread = math.sqrt(float(unit.sum() if weight is None else weight @ unit) / total)
         means[k], scales[k] = middle * largest, spread * largest
-        _k.standardise(column, rows, means[k], scales[k], k, out)
+    out = np.empty((n, p))
+    _k.standardise(columns, means, scales, out)
+    if order is not None:
+        out = np.take(out, order, axis=0)
     out.flags.writeable = False
     return Standard(out, means, scales)
 

@@ -201,14 +201,15 @@ def _share_interval(share: Floats, relative: Floats, n: Floats, z: float, interv
         high: Floats
         if interval == "log_log":
             # log S is below 0, and so is the margin
-            margin = z * relative / log
-            low, high = np.exp(log * np.exp(-margin)), np.exp(log * np.exp(margin))
+            factor = np.exp(z * relative / log)
+            low, high = np.exp(log / factor), np.exp(log * factor)
         elif interval == "log":
             low, high = share * np.exp(-z * relative), np.minimum(share * np.exp(z * relative), 1.0)
         else:
             low, high = np.maximum(share * (1.0 - z * relative), 0.0), np.minimum(share * (1.0 + z * relative), 1.0)
     before = share == 1.0
-    low[before], high[before] = _none_yet(n, z)[before], 1.0
+    # until the first event, which is where the curve begins
+    low[before], high[before] = _none_yet(n[before], z), 1.0
     gone = share == 0.0
     low[gone] = 0.0
     if gone.any():
@@ -221,12 +222,11 @@ def _nelson_aalen(group: Group, z: float, interval: str) -> tuple[Floats, Floats
     """Cumulative hazard with its interval."""
     hazard, variance = _k.cumulative_hazard(group.at_risk, group.events)
     none = hazard == 0.0
-    upper = -np.log(_none_yet(group.at_risk.astype(np.float64), z))
-    if interval == "plain":
-        margin = z * np.sqrt(variance)
-        return hazard, np.maximum(hazard - margin, 0.0), np.where(none, upper, hazard + margin)
-    factor = np.exp(z * np.sqrt(variance) / np.where(none, 1.0, hazard))
-    return hazard, hazard / factor, np.where(none, upper, hazard * factor)
+    margin = z * np.sqrt(variance)
+    factor = np.exp(margin / np.where(none, 1.0, hazard))
+    low, high = (np.maximum(hazard - margin, 0.0), hazard + margin) if interval == "plain" else (hazard / factor, hazard * factor)
+    high[none] = -np.log(_none_yet(group.at_risk[none].astype(np.float64), z))
+    return hazard, low, high
 
 
 def _incidences(

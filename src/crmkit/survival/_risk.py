@@ -122,6 +122,7 @@ def concordance(sets: RiskSets, score: Floats) -> tuple[float, float]:
     then. The standard error is that of the infinitesimal jackknife. Without any pair both are NaN.
     """
     groups = sets.group_of_row()
+    score = _frame.readonly(score)
     agree, pairs = np.zeros(score.size), np.zeros(score.size)
     begins, which = np.unique(sets.first_row, return_index=True)
     for first, last in zip(begins.tolist(), sets.last_row[which].tolist(), strict=True):
@@ -134,18 +135,15 @@ def concordance(sets: RiskSets, score: Floats) -> tuple[float, float]:
             ascending = sets.time[groups[first] : groups[last - 1] + 1][::-1]
             known = np.searchsorted(ascending, sets.entry[rows], side="right") - 1
             begun = np.where(known < 0, -1, 2 * known + 1)
-        order = np.argsort(score[rows])  # equal scores are taken together, in any order
-        here, there = np.zeros(last - first), np.zeros(last - first)
         _pairs.pairs(
-            _frame.readonly(score[rows][order]),
-            _frame.readonly(ended[order].astype(np.int64)),
-            _frame.readonly(begun[order].astype(np.int64)) if begun.size else NO_ROWS,
-            _frame.readonly(sets.event[rows][order]),
-            _frame.readonly(sets.weight[rows][order]),
-            here,
-            there,
+            score[rows],
+            np.argsort(score[rows]),  # equal scores are taken together, in any order
+            _frame.readonly(ended.astype(np.int64)),
+            _frame.readonly(begun.astype(np.int64)) if begun.size else NO_ROWS,
+            sets.weight[rows],
+            agree[rows],
+            pairs[rows],
         )
-        agree[first + order], pairs[first + order] = here, there
     # every pair was met from both of its rows
     total = 0.5 * float(sets.weight @ pairs)
     if total <= 0.0:

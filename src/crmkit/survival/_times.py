@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame
+from crmkit import _frame, _threads
 from crmkit._kernels import ranking
+from crmkit._kernels import survival as _k
 from crmkit.errors import DataError
 
 __all__ = ["Group", "Lives", "count", "groups", "parts", "read"]
@@ -21,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 # whole times up to so many per row are counted rather than sorted
 CELLS_PER_ROW = 4
 CELLS = 1 << 16
+MANY = 100_000  # rows from which events and censored are sorted side by side
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -120,28 +122,9 @@ def parts(lives: Lives) -> list[Lives]:
 
 def count(lives: Lives) -> tuple[Group, Floats | None, int]:
     """Count events per distinct time, with the ascending entries and the number of rows."""
-    duration, event, weight = lives.duration, lives.event, lives.weight
-    n = duration.size if weight is None else int(weight.sum())
-    longest = float(duration.max())
-    time: Floats
-    events: Longs
-    censored: Longs
-    if longest <= max(CELLS_PER_ROW * duration.size, CELLS) and (duration == np.floor(duration)).all():
-        cell = duration.astype(np.int64)
-        ended = np.bincount(cell, weight)
-        happened = np.bincount(cell[event], None if weight is None else weight[event], ended.size)
-        used = np.flatnonzero(ended)
-        time, events, censored = (
-            used.astype(np.float64),
-            happened[used].astype(np.int64),
-            (ended - happened)[used].astype(np.int64),
-        )
-    elif weight is None:
-        score, ones, zeros = ranking.merge(np.sort(duration[event]), np.sort(duration[~event]))
-        time, events, censored = score[::-1].copy(), ones[::-1].copy(), zeros[::-1].copy()
-    else:
-        time, place = np.unique(duration + 0.0, return_inverse=True)
-        events, censored = (np.bincount(place, weight * here, time.size).astype(np.int64) for here in (event, ~event))
+    weight = lives.weight
+    n = lives.duration.size if weight is None else int(weight.sum())
+    time, events, censored = _whole(lives) or _exact(lives)
     begun, entered = None, np.full(time.size, n)
     if lives.entry is not None:
         order = np.argsort(lives.entry, kind="stable")
@@ -152,3 +135,35 @@ def count(lives: Lives) -> tuple[Group, Floats | None, int]:
     # at risk at a time: entered before it, and not ended before it
     before = np.cumsum(events + censored) - events - censored
     return Group(time, entered - before, events, censored), begun, n
+
+
+def _whole(lives: Lives) -> tuple[Floats, Longs, Longs] | None:
+    """Count at whole times, where all are and there is room for them."""
+    longest = float(lives.duration.max())
+    if longest > max(CELLS_PER_ROW * lives.duration.size, CELLS):
+        return None
+    cells = int(longest) + 1
+    if lives.weight is None:
+        events, censored = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
+        if not _k.tally(_frame.readonly(lives.duration), _frame.readonly(lives.event), events, censored):
+            return None
+    else:
+        cell = lives.duration.astype(np.int64)
+        if (cell != lives.duration).any():
+            return None
+        events = np.bincount(cell, lives.weight * lives.event, cells).astype(np.int64)
+        censored = np.bincount(cell, lives.weight, cells).astype(np.int64) - events
+    used = np.flatnonzero(events + censored)
+    return used.astype(np.float64), events[used], censored[used]
+
+
+def _exact(lives: Lives) -> tuple[Floats, Longs, Longs]:
+    """Count at times of any kind, by sorting."""
+    duration, event = lives.duration, lives.event
+    if lives.weight is None:
+        both = _threads.run(np.sort, [duration[event], duration[~event]], n_threads=None if duration.size >= MANY else 1)
+        score, ones, zeros = ranking.merge(*both)
+        return score[::-1].copy(), ones[::-1].copy(), zeros[::-1].copy()
+    time, place = np.unique(duration + 0.0, return_inverse=True)
+    events, censored = (np.bincount(place, lives.weight * rows, time.size).astype(np.int64) for rows in (event, ~event))
+    return time, events, censored
