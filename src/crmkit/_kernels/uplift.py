@@ -1,4 +1,4 @@
-"""Sums down a ranking by score, and what each row adds to a rank-weighted effect; rows of one score together."""
+"""Sums down a ranking by score, the areas under its curves, and what each row adds to a rank-weighted effect."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from crmkit._jit import kernel
 
-__all__ = ["down", "ends", "rank_weighted"]
+__all__ = ["areas", "down", "ends", "rank_weighted"]
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -44,16 +44,64 @@ def down(order: Rows, rows: Longs, y: Floats, treated: Bools, hits: Longs, y_tre
 
 
 @kernel
-def rank_weighted(order: Rows, rows: Longs, gamma: Floats, autoc: bool, influence: Floats) -> float:
-    """Write the influence of each row on the mean of gamma times its weight, and return that mean.
+def areas(rows: Longs, hits: Longs, y_treated: Floats, y_control: Floats, qini: Floats, gain: Floats, out: Floats) -> None:
+    """Write both curves; and the areas between the Qini curve and its chord, and the gain curve and its chord.
+
+    The first two take an empty arm for zero. The last two draw a line through the first ranks, where an arm is still empty: the
+    Qini curve's area again, and the sum of the gain curve over all ranks, straight between the distinct scores.
+    """
+    for k in range(4):
+        out[k] = 0.0
+    x, q, u = 0.0, 0.0, 0.0
+    line_q, line_u, started = 0.0, 0.0, False
+    for g in range(rows.size):
+        n_t, n_c = hits[g], rows[g] - hits[g]
+        here = float(rows[g])
+        mean_t = y_treated[g] / n_t if n_t > 0 else 0.0
+        mean_c = y_control[g] / n_c if n_c > 0 else 0.0
+        qini[g] = y_treated[g] - (y_control[g] * n_t / n_c if n_c > 0 else 0.0)
+        gain[g] = (mean_t - mean_c) * here
+        out[0] += (here - x) * (q + qini[g]) / 2.0
+        out[1] += (here - x) * (u + gain[g]) / 2.0
+        x, q, u = here, qini[g], gain[g]
+    # again with the line: nothing is drawn before the first score at which both arms are there
+    x = 0.0
+    for g in range(rows.size):
+        n_t, n_c = hits[g], rows[g] - hits[g]
+        here = float(rows[g])
+        if n_t == 0 or n_c == 0:
+            continue
+        if started:
+            out[2] += (here - x) * (line_q + qini[g]) / 2.0
+            out[3] += (here - x) * (line_u + gain[g]) / 2.0 + (gain[g] - line_u) / 2.0
+        else:
+            # the lift itself is what is interpolated, so that the gain bends
+            out[2] += here * qini[g] / 2.0
+            lift, before, at = gain[g] / here, 0.0, 0.0
+            for k in range(g + 1):
+                value = lift * rows[k] / here * rows[k]
+                out[3] += (rows[k] - at) * (before + value) / 2.0 + (value - before) / 2.0
+                before, at = value, float(rows[k])
+            started = True
+        x, line_q, line_u = here, qini[g], gain[g]
+    end = float(rows[rows.size - 1])
+    out[0] -= end * q / 2.0
+    out[1] -= end * u / 2.0
+    out[2] -= end * q / 2.0
+
+
+@kernel
+def rank_weighted(rows: Longs, gamma: Floats, autoc: bool, influence: Floats) -> float:
+    """Write the influence of each row on the mean of gamma times its weight, and return that mean; rows are in falling order.
 
     The weights are 1/2 less the share of rows as high or higher, or with `autoc` the log of one over that share less 1; a tie
     has the mean of its weights. One more row above moves those below it down: half of those of its own score.
     """
-    n = order.size
+    n = gamma.size
     harmonic = 0.0
-    for k in range(1, n + 1):
-        harmonic += 1.0 / k
+    if autoc:
+        for k in range(1, n + 1):
+            harmonic += 1.0 / k
     weight = np.empty(rows.size, np.float64)
     moved = np.empty(rows.size, np.float64)
     value, total, at_home = 0.0, 0.0, 0.0
@@ -67,16 +115,17 @@ def rank_weighted(order: Rows, rows: Longs, gamma: Floats, autoc: bool, influenc
             heads, inverse = 0.0, 0.0
             for k in range(start + 1, end + 1):
                 heads += passed
-                passed += 1.0 / k
-                inverse += n / k
+                step = 1.0 / k
+                passed += step
+                inverse += step
             weight[g] = harmonic - heads / size - 1.0
-            slope = -inverse / size
+            slope = -n * inverse / size
         else:
             weight[g] = (n - middle + 1.0) / n - (n + 1.0) / (2.0 * n)
             slope = -1.0
         summed = 0.0
         for place in range(start, end):
-            summed += gamma[order[place]]
+            summed += gamma[place]
         value += weight[g] * summed
         moved[g] = slope * summed
         total += moved[g]
@@ -89,11 +138,10 @@ def rank_weighted(order: Rows, rows: Longs, gamma: Floats, autoc: bool, influenc
         pushed = (total - above - 0.5 * moved[g] - at_home) / n
         above += moved[g]
         for place in range(start, rows[g]):
-            i = order[place]
-            influence[i] = weight[g] * gamma[i] - value + pushed
-            mean += influence[i]
+            influence[place] = weight[g] * gamma[place] - value + pushed
+            mean += influence[place]
         start = rows[g]
     mean /= n
-    for i in range(n):
-        influence[i] -= mean
+    for place in range(n):
+        influence[place] -= mean
     return value

@@ -12,7 +12,7 @@ from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.results import Estimate, Frozen, confidence_level
 from crmkit.uplift._data import Bools, Floats, column_of, effect_scores, known_propensity
-from crmkit.uplift._ranking import Order, Ranking, order_of, rank, rank_few, rate
+from crmkit.uplift._ranking import Areas, Longs, Ranking, order_of, rank, rank_cells, rate_in_order
 
 __all__ = ["Qini", "named_areas", "qini"]
 
@@ -126,18 +126,20 @@ def qini(y: Any, score: Any, treatment: Any, /, *, propensity: float | None = No
     gamma = effect_scores(outcome, treated, chance)
     order = order_of(scores)
     ranking = rank(order, outcome, treated)
+    areas = ranking.areas()
+    falling = gamma[order.places]
     return Qini(
-        area_estimate(order, gamma, "qini", level),
-        area_estimate(order, gamma, "autoc", level),
+        area_estimate(order.ends, falling, "qini", level),
+        area_estimate(order.ends, falling, "autoc", level),
         mean_estimate(gamma, level),
-        named_areas(ranking, outcome, treated),
-        _curve(ranking),
+        named_areas(ranking, areas, outcome, treated),
+        _curve(ranking, areas),
     )
 
 
-def area_estimate(order: Order, gamma: Floats, weighting: str, level: float) -> Estimate:
-    """Return a rank-weighted average effect with its interval."""
-    found = rate(order, gamma, weighting)
+def area_estimate(ends: Longs, gamma: Floats, weighting: str, level: float) -> Estimate:
+    """Return a rank-weighted average effect with its interval; rows are in falling order."""
+    found = rate_in_order(ends, gamma, weighting)
     return Estimate.normal(found.value, found.se, n=gamma.size, level=level, method="influence")
 
 
@@ -174,62 +176,23 @@ def _numbers_or_flags(values: Any, name: str) -> Floats:
     return _frame.flags(frame, name).astype(np.float64) if flagged else _frame.numbers(frame, name)
 
 
-def named_areas(ranking: Ranking, y: Floats, treated: Bools) -> dict[str, float]:
+def named_areas(ranking: Ranking, areas: Areas, y: Floats, treated: Bools) -> dict[str, float]:
     """Return the areas as other libraries scale them."""
-    found = {"area": _between(ranking.rows, _qini_curve(ranking))}
-    n, last = ranking.n, _qini_curve(ranking)[-1]
-    binary = bool(((y == 0.0) | (y == 1.0)).all())
-    uplift_curve = _uplift_curve(ranking)
-    if binary:
-        benefit, gain = _best_orders(y, treated)
-        best = rank_few(benefit, y, treated)
-        found["sklift_qini_auc"] = _ratio(found["area"], _between(best.rows, _qini_curve(best)))
-        x = np.array([last, n])
-        found["sklift_qini_auc_no_negative"] = _ratio(found["area"], _between(x, np.array([last, last])))
-        best = rank_few(gain, y, treated)
-        found["sklift_uplift_auc"] = _ratio(_between(ranking.rows, uplift_curve), _between(best.rows, _uplift_curve(best)))
-    # through the first ranks, where an arm is still empty, a line is drawn
-    both = (ranking.treated > 0) & (ranking.control > 0)
-    at = np.append(0, ranking.rows[both])
-    line = np.interp(ranking.rows, at, np.append(0.0, _qini_curve(ranking)[both]))
-    found["causalml_qini"] = _ratio(_between(ranking.rows, line), (n + 1.0) * abs(last))
-    lift = np.interp(ranking.rows, at, np.append(0.0, (uplift_curve / ranking.rows)[both]))
-    found["causalml_auuc"] = _ratio(_summed(ranking.rows, lift * ranking.rows), (n + 1.0) * abs(uplift_curve[-1]))
+    found = {"area": areas.qini_area}
+    n, last = float(ranking.rows[-1]), float(areas.qini[-1])
+    if ((y == 0.0) | (y == 1.0)).all():
+        # treated responders first and control responders last
+        best = rank_cells((0.0, -1.0, 0.0, 1.0), y, treated).areas()
+        found["sklift_qini_auc"] = _ratio(areas.qini_area, best.qini_area)
+        # without harm the curve rises one for one to its end, and stays there
+        found["sklift_qini_auc_no_negative"] = _ratio(areas.qini_area, last * (n - last) / 2.0)
+        # responders of the treatment and the silent control first; of the rest, those in the smaller of the two groups last
+        ahead = (~treated & (y == 1.0)).sum() > (treated & (y == 0.0)).sum()
+        best = rank_cells((2.0, 1.0, 0.0, 3.0) if ahead else (2.0, 0.0, 1.0, 3.0), y, treated).areas()
+        found["sklift_uplift_auc"] = _ratio(areas.gain_area, best.gain_area)
+    found["causalml_qini"] = _ratio(areas.qini_line, (n + 1.0) * abs(last))
+    found["causalml_auuc"] = _ratio(areas.gain_sum, (n + 1.0) * abs(float(areas.gain[-1])))
     return found
-
-
-def _best_orders(y: Floats, treated: Bools) -> tuple[Floats, Floats]:
-    """Return the scores of the best possible orders that scikit-uplift divides by: for Qini, and for the uplift curve."""
-    benefit = np.where(treated, y, -y)
-    control_responders = (~treated & (y == 1.0)).sum()
-    treated_others = (treated & (y == 0.0)).sum()
-    second = y if control_responders > treated_others else treated
-    return benefit, 2.0 * (y == treated) + second
-
-
-def _qini_curve(ranking: Ranking) -> Floats:
-    control = ranking.control
-    share = np.divide(ranking.treated, control, out=np.zeros(control.size), where=control > 0)
-    return np.asarray(ranking.y_treated - ranking.y_control * share)
-
-
-def _uplift_curve(ranking: Ranking) -> Floats:
-    control = ranking.control
-    up = np.divide(ranking.y_treated, ranking.treated, out=np.zeros(control.size), where=ranking.treated > 0)
-    down = np.divide(ranking.y_control, control, out=np.zeros(control.size), where=control > 0)
-    return np.asarray((up - down) * ranking.rows)
-
-
-def _between(x: Any, values: Floats) -> float:
-    """Return the area between a curve from the origin and the chord to its end."""
-    x, values = np.append(0.0, x), np.append(0.0, values)
-    return float(np.trapezoid(values, x) - x[-1] * values[-1] / 2.0)
-
-
-def _summed(x: Any, values: Floats) -> float:
-    """Return the sum of a curve over all ranks, straight between the distinct scores."""
-    x, values = np.append(0.0, x), np.append(0.0, values)
-    return float(np.trapezoid(values, x) + values[-1] / 2.0)
 
 
 def _ratio(top: float, bottom: float) -> float:
@@ -237,13 +200,18 @@ def _ratio(top: float, bottom: float) -> float:
     return top / bottom if bottom != 0.0 else float("nan")
 
 
-def _curve(ranking: Ranking) -> Any:
+def _curve(ranking: Ranking, areas: Areas) -> Any:
+    def from_zero(values: Any) -> Any:
+        out = np.empty(values.size + 1, values.dtype)
+        out[0], out[1:] = 0, values
+        return out
+
     return _frame.table(
         {
-            "share": np.append(0.0, ranking.rows / ranking.n),
-            "treated": np.append(0, ranking.treated),
-            "control": np.append(0, ranking.control),
-            "qini": np.append(0.0, _qini_curve(ranking)),
-            "gain": np.append(0.0, _uplift_curve(ranking)),
+            "share": from_zero(ranking.rows / ranking.rows[-1]),
+            "treated": from_zero(ranking.treated),
+            "control": from_zero(ranking.rows - ranking.treated),
+            "qini": from_zero(areas.qini),
+            "gain": from_zero(areas.gain),
         }
     )

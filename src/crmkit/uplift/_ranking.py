@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from crmkit._kernels import falling as _sort
 from crmkit._kernels import uplift as _k
 
-__all__ = ["Order", "Ranking", "Rate", "order_of", "rank", "rank_few", "rate"]
+__all__ = ["Areas", "Order", "Ranking", "Rate", "order_of", "rank", "rank_cells", "rate", "rate_in_order"]
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -35,6 +36,18 @@ def order_of(score: Floats) -> Order:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Areas:
+    """The Qini curve and the gain curve, and areas between each and its chord."""
+
+    qini: Floats
+    gain: Floats
+    qini_area: float
+    gain_area: float
+    qini_line: float  # with a line through the first ranks, where an arm is still empty
+    gain_sum: float  # of the gain over all ranks, with the same line through the lift
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
     """Distinct scores, highest first: what is there down to the end of each."""
 
@@ -43,15 +56,11 @@ class Ranking:
     y_treated: Floats
     y_control: Floats
 
-    @property
-    def n(self) -> int:
-        """Return the number of rows."""
-        return int(self.rows[-1])
-
-    @property
-    def control(self) -> Longs:
-        """Return the rows of the control down to each distinct score."""
-        return self.rows - self.treated
+    def areas(self) -> Areas:
+        """Return both curves and the areas under them."""
+        qini, gain, out = np.empty(self.rows.size), np.empty(self.rows.size), np.empty(4)
+        _k.areas(self.rows, self.treated, self.y_treated, self.y_control, qini, gain, out)
+        return Areas(qini, gain, *out.tolist())
 
 
 def rank(order: Order, y: Floats, treated: Bools) -> Ranking:
@@ -62,14 +71,16 @@ def rank(order: Order, y: Floats, treated: Bools) -> Ranking:
     return Ranking(order.ends, hits, y_treated, y_control)
 
 
-def rank_few(score: Floats, y: Floats, treated: Bools) -> Ranking:
-    """Do the same for scores that take a handful of values, without sorting."""
-    levels = np.sort(np.unique(score))[::-1]
-    parts = [(score >= level) for level in levels]
-    rows = np.array([part.sum() for part in parts], np.int64)
-    hits = np.array([(part & treated).sum() for part in parts], np.int64)
-    gained = np.array([y[part & treated].sum() for part in parts])
-    return Ranking(rows, hits, gained, np.array([y[part].sum() for part in parts]) - gained)
+def rank_cells(score: Sequence[float], y: Floats, treated: Bools) -> Ranking:
+    """Do the same for outcomes of 0 and 1 and one score for each of: control without, control with, treated without and with."""
+    count = np.bincount(2 * treated + (y == 1.0), minlength=4)
+    levels = sorted(set(score), reverse=True)
+    within = [np.array([value >= level for value in score]) for level in levels]
+    rows = np.array([count[cells].sum() for cells in within], np.int64)
+    hits = np.array([count[2:][cells[2:]].sum() for cells in within], np.int64)
+    gained = np.array([float(count[3]) * cells[3] for cells in within])
+    had = np.array([float(count[1]) * cells[1] for cells in within])
+    return Ranking(rows, hits, gained, had)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +88,7 @@ class Rate:
     """A rank-weighted average treatment effect and what each row adds to it, for its variance and for paired differences."""
 
     value: float
-    influence: Floats  # in the order of the rows that came in; its mean is zero
+    influence: Floats  # its mean is zero
 
     @property
     def se(self) -> float:
@@ -93,6 +104,14 @@ def rate(order: Order, effect: Floats, weighting: str) -> Rate:
     :math:`\Gamma (-\ln G - 1)`, each with weights that sum to zero over the rows; ties share the mean of their weights. The
     influence of a row is its own term and what its presence does to the ranks of the others.
     """
+    found = rate_in_order(order.ends, effect[order.places], weighting)
     influence = np.empty(effect.size)
-    value = _k.rank_weighted(order.places, order.ends, effect, weighting == "autoc", influence)
+    influence[order.places] = found.influence
+    return Rate(found.value, influence)
+
+
+def rate_in_order(ends: Longs, effect: Floats, weighting: str) -> Rate:
+    """Return the same from effects that are sorted already; influences stay sorted."""
+    influence = np.empty(effect.size)
+    value = _k.rank_weighted(ends, effect, weighting == "autoc", influence)
     return Rate(value, influence)
