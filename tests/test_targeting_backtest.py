@@ -244,8 +244,9 @@ def test_a_global_of_the_same_name_as_an_attribute_is_not_read():
     targeting.backtest(LOG, takes_logarithms, cutoffs=CUTOFFS[:1])
 
 
-def test_a_log_of_the_past_may_be_read():
-    early = LOG.until("2024-01-01")
+def test_a_log_of_the_past_may_be_read_and_so_may_one_without_times():
+    early, timeless = LOG.until("2024-01-01"), crm.events(SHOP.transactions, time=None)
+    targeting.backtest(LOG, lambda past: early.customers[: 30 + 0 * len(timeless)], cutoffs=CUTOFFS[:1], audit=False)
     targeting.backtest(LOG, lambda past: early.customers[:30], cutoffs=CUTOFFS[:1], audit=False)
 
 
@@ -355,6 +356,20 @@ def test_where_all_come_back_the_interval_is_wilsons():
         quiet, lambda past: list("abcd"), cutoffs=["2024-02-01"], horizon="30D", measure="churned", audit=False
     )
     assert gone.overall["value"].tolist() == [1.0, 1.0]
+
+
+def test_a_variable_without_a_value_yet_and_one_seen_twice_do_no_harm():
+    def policy(past):
+        return past.customers[:30] if past is not None else never
+
+    tables = [pd.DataFrame({"a": [1], "when": ["2030-01-01"]}), pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])})]
+
+    def reads_harmless_frames(past):
+        return past.customers[: 30 + 0 * len(tables) + 0 * len(tables[0])]
+
+    targeting.backtest(LOG, {"one": policy, "two": reads_harmless_frames}, cutoffs=CUTOFFS[:1])
+    never = None
+    assert never is None
 
 
 def test_ids_without_another_name_are_not_audited():

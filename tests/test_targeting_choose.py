@@ -54,6 +54,17 @@ def test_the_choice_keeps_the_limits_and_the_best_choice_lies_below_the_bound(se
     assert choice.gap <= 2 * np.maximum(gain, 0).max() + 1e-9
 
 
+def test_small_cases_are_mostly_solved_to_the_best_choice():
+    best, found = [], []
+    for seed in range(60):
+        p, value, offers, gain, cost = case(seed)
+        choice = targeting.choose(p, value=value, cost=0.0, offers=offers, budget=10.0, capacity=4)
+        best.append(naive.best_choice(gain, cost, 10.0, 4))
+        found.append(choice.expected_profit)
+    assert np.mean(np.isclose(found, best)) > 0.8
+    assert np.sum(found) > 0.97 * np.sum(best)
+
+
 @given(seed=small, capacity=st.integers(0, 6))
 @settings(max_examples=40)
 def test_without_a_budget_the_choice_is_the_best(seed, capacity):
@@ -85,7 +96,7 @@ def test_the_gap_is_a_small_part_of_one_customer_among_many():
     }
     choice = targeting.choose(p, value=value, cost=1.0, offers=offers, budget=0.4 * n, capacity=n // 3)
     gains = [economics(p, value, own["cost"], own.get("offer_cost", 0.0), own.get("accept", 0.3))[0] for own in offers.values()]
-    assert 0 <= choice.gap < np.max(gains) * 50 / n
+    assert 0 <= choice.gap < np.max(gains) / (10 if n > 1_000 else 1)
     assert choice.expected_cost > 0.9999 * 0.4 * n or choice.contacted == n // 3
     assert choice.everybody_profit <= choice.unlimited_profit
     assert choice.expected_profit < choice.unlimited_profit

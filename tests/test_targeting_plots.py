@@ -81,7 +81,7 @@ def test_the_profit_curve_shows_both_curves_and_the_chosen_point():
 
 def test_the_window_shows_the_curve_and_the_length_chosen():
     orders = datasets.make_transactions(n_customers=200).transactions
-    for at_most in (0.2, 0.001):
+    for at_most in (0.6, 0.001):
         found = churn.suggest_window(orders, order="order_id", at_most=at_most)
         ax = plot.churn_window(found)
         assert ax.lines[0].get_ydata() == approx(100 * found.table["p_return"].to_numpy())

@@ -65,9 +65,9 @@ def test_adapting_to_the_share_that_accepts_earns_what_empc_says():
     from scipy.stats import beta
 
     y, p = sample(2, n=120)
-    nodes = (np.arange(2_000) + 0.5) / 2_000
+    nodes = (np.arange(400) + 0.5) / 400
     best = [targeting.profit_curve(y, p, accept=float(gamma)).best.value for gamma in beta(6, 14).ppf(nodes)]
-    assert np.mean(best) == approx(metrics.empc(y, p).value, rel=1e-4)
+    assert np.mean(best) == approx(metrics.empc(y, p).value, rel=1e-3)
     assert targeting.profit_curve(y, p, accept=(6, 14)).best.value <= metrics.empc(y, p).value
     assert targeting.profit_curve(y, p, accept=(6, 14)).accept == approx(0.3)
 

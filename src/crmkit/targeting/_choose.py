@@ -26,6 +26,9 @@ Bools = npt.NDArray[np.bool_]
 TERMS = ("cost", "offer_cost", "accept", "value")
 NOBODY = "none"
 STEPS = 200  # halvings; floats run out of digits long before
+SWAPS = 20  # at most: each gains less than the one before
+FEW = 100_000  # customers; among more of them, the best swap is a drop in the ocean
+NOTHING = 1e-12  # of a profit: no reason to swap
 ROUNDING = 1e-12  # of the budget: what sums of costs may be off by
 
 
@@ -162,8 +165,9 @@ def choose(
     This is a multiple-choice knapsack. At a price of money :math:`\lambda` each customer has one best offer, that with the
     largest profit less :math:`\lambda` times its cost, and the best customers fill the capacity. The total, with
     :math:`\lambda` times the budget, is an upper bound for every choice; it is smallest at the :math:`\lambda` where the money
-    just suffices, found by bisection. What is left is then given to whoever gains most from it. `gap` is the distance of the
-    result from the bound, and with many customers a small part of one of them. Without a budget the choice is the best.
+    just suffices, found by bisection. What is left is then given to whoever gains most from it, in the place of another where
+    need be. `gap` is the distance of the result from the bound, and with many customers a small part of one of them. Without
+    a budget the choice is the best.
 
     Equal customers are taken in the order of their ids, so that the order of the rows does not matter.
 
@@ -371,8 +375,29 @@ def _filled(gain: Floats, cost: Floats, low: _At, high: _At, allowed: float, cap
     steps = np.zeros(offer.size)
     steps[rows] = cost[rows, better[rows]] - _taken(cost, offer)[rows]
     taken = np.zeros(offer.size, np.bool_)
-    _k.fill(rows, steps, room, places, offer < 0, taken)
+    room = _k.fill(rows, steps, room, places, offer < 0, taken)
     offer[taken] = better[taken]
+    return _swapped(gain, cost, offer, room)
+
+
+def _swapped(gain: Floats, cost: Floats, offer: Codes, room: float) -> Codes:
+    """Spend what is left on better customers in the place of others, the best swap first."""
+    for _ in range(SWAPS if offer.size <= FEW else 0):
+        there, out = np.flatnonzero(offer >= 0), np.flatnonzero(offer < 0)
+        if there.size == 0 or out.size == 0:
+            break
+        paid, earned = cost[there, offer[there]], gain[there, offer[there]]
+        # who goes must cost at least so much, and of those earns the least
+        dearest_first = np.argsort(-paid, kind="stable")
+        least = np.minimum.accumulate(earned[dearest_first])
+        enough = np.searchsorted(-paid[dearest_first], room - cost[out], side="right") - 1
+        rise = np.where(enough >= 0, gain[out] - least[np.maximum(enough, 0)], -np.inf)
+        best, with_offer = np.unravel_index(int(rise.argmax()), rise.shape)
+        if rise[best, with_offer] <= NOTHING * (1.0 + abs(gain[out[best], with_offer])):
+            break
+        goes = there[dearest_first[int(earned[dearest_first][: enough[best, with_offer] + 1].argmin())]]
+        room += cost[goes, offer[goes]] - cost[out[best], with_offer]
+        offer[goes], offer[out[best]] = -1, with_offer
     return offer
 
 
