@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from crmkit import _options
+from crmkit.clv._covariates import Grouped
 from crmkit.clv._rows import read_unit
 from crmkit.clv._units import days_in, horizon_in
 from crmkit.errors import DataError, FitError, OptionError
 from crmkit.results import Model
 
-__all__ = ["capability", "discounting", "same_unit"]
+__all__ = ["capability", "discounting", "of_rows", "same_unit"]
 
 
 def capability(model: Any, name: str) -> Any:
@@ -24,6 +25,11 @@ def capability(model: Any, name: str) -> Any:
         msg = f"{type(model).__name__} has no {name}; it has {', '.join(can) or 'no predictions'}"
         raise FitError(msg)
     return getattr(model, name)
+
+
+def of_rows(model: Any, name: str, frame: Any) -> Any:
+    """Return the method `name` for the rows of a table, from which it takes the model's covariates, if it has any."""
+    return getattr(Grouped.on(model, frame) if getattr(model, "coefficients", None) else model, name)
 
 
 def same_unit(model: Any, frame: Any) -> None:

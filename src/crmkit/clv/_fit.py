@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
+from crmkit.clv._covariates import Traits, read_traits, search_with
 from crmkit.clv._fitted import FAR, Solution, estimates, nowhere, solve, warn_of
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import COLUMNS, Histories, read_histories, read_unit, read_weight
@@ -112,30 +113,59 @@ def fit_purchases(
     starts: Callable[[Histories, float], list[Floats]],
     named: Callable[[Floats], list[str]],
     check: Callable[[Floats, Floats, Floats], None] | None = None,
+    covariates: Any = None,
 ) -> Kind:
     """Fit `kind` to a customer table; `named` says in words which ridges and boundaries a flat optimum lies on."""
     strength = _options.number("penalty", penalty, low=0.0)
     table = Table.read(kind, summary, weight=weight, unit=unit, check=check)
-    found = search(likelihood, table, starts(table.rows, table.n), strength=strength, robust=robust)
-    return finished(kind, table, found, named, log_likelihood=log_likelihood_of(table, found, strength=strength))
+    begin = starts(table.rows, table.n)
+    traits = read_traits(kind, table.frame, covariates, table.given, weight, table.scale)
+    if traits is None:
+        found = search(likelihood, table, begin, strength=strength, robust=robust)
+    else:
+        found = search_with(kind, likelihood, traits, begin, strength=strength, robust=robust)
+    value = log_likelihood_of(table, found, strength=strength)
+    return finished(kind, table, found, named, log_likelihood=value, traits=traits)
 
 
-def finished(kind: type[Kind], table: Table, found: Solution, named: Callable[[Floats], list[str]], **more: Any) -> Kind:
+def finished(
+    kind: type[Kind],
+    table: Table,
+    found: Solution,
+    named: Callable[[Floats], list[str]],
+    *,
+    traits: Traits | None = None,
+    **more: Any,
+) -> Kind:
     """Build the model that was found, and warn of what its user should know; `more` are fields of its own."""
-    loose = found.looseness(kind.PARAMETERS)
+    size, extra = len(kind.PARAMETERS), () if traits is None else traits.names
+    loose = found.looseness((*kind.PARAMETERS, *extra))
+    diagnosis = "; ".join(named(found.optimum.theta[:size]) or [loose]) if loose else "well identified"
+    columns: tuple[str, ...] = COLUMNS
+    place = table.place
+    if traits is not None:
+        back, origin = traits.back, traits.origin
+        found = found.mapped(lambda theta: back @ theta, back)
+        effects = found.optimum.theta[size:].tolist()
+        names = dict.fromkeys(parameter for parameter, _ in traits.terms)
+        more["coefficients"] = {
+            name: {column: effect for (own, column), effect in zip(traits.terms, effects, strict=True) if own == name}
+            for name in names
+        }
+        columns = (*COLUMNS, *dict.fromkeys(column for _, column in traits.terms))
+
+        def place(row: int) -> str:
+            return f"the customer in row {int(origin[row])}"
+
     model = kind(
-        **estimates(kind, found, scale=table.scale),
-        unit=table.unit,
-        columns=COLUMNS,
-        diagnosis="; ".join(named(found.optimum.theta) or [loose]) if loose else "well identified",
-        **more,
+        **estimates(kind, found, scale=table.scale, extra=extra), unit=table.unit, columns=columns, diagnosis=diagnosis, **more
     )
     warn_of(
         model,
         found,
         cure="try penalty=0.1, and look for outlying rows",
         holds="Predictions near the data hold; the single parameters mean nothing. penalty=0.1 gives a finite answer",
-        place=table.place,
+        place=place,
     )
     return model
 

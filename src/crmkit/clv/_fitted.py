@@ -24,7 +24,7 @@ Derivatives = Callable[[Floats, Floats, Floats], tuple[float, Floats, Floats]]
 
 FAR = 7.0  # a log parameter this far out (a factor of 1,100) has left the range that customers can tell apart
 LOOSE = 2.0  # standard error of a log parameter from which the data say next to nothing about it
-HEAVY = 2.0  # standard errors: one customer of many does not move estimates so far unless it is unlike all others
+HEAVY = 3.0  # standard errors: one of a hundred customers or more does not move estimates so far unless unlike all others
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -116,13 +116,17 @@ def nowhere(size: int) -> tuple[float, Floats, Floats]:
     return -math.inf, np.full(size, math.nan), np.full((size, size), math.nan)
 
 
-def estimates(kind: type[FittedModel], found: Solution, *, scale: float = 1.0) -> dict[str, Any]:
-    """Return the fields that every fitted model has; `scale` is the unit of time or money the search was made in."""
-    values = np.exp(found.optimum.theta) * [scale if name in kind.SCALED else 1.0 for name in kind.PARAMETERS]
-    errors = np.sqrt(np.diagonal(found.covariance)) * values
+def estimates(kind: type[FittedModel], found: Solution, *, scale: float = 1.0, extra: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the fields that every fitted model has; `scale` is the unit of time or money the search was made in.
+
+    `extra` are the names of what was searched for beside the logs of the parameters.
+    """
+    size = len(kind.PARAMETERS)
+    values = np.exp(found.optimum.theta[:size]) * [scale if name in kind.SCALED else 1.0 for name in kind.PARAMETERS]
+    errors = np.sqrt(np.diagonal(found.covariance)) * np.concatenate([values, np.ones(len(extra))])
     return {
         **{name: float(value) for name, value in zip(kind.PARAMETERS, values, strict=True)},
-        "standard_errors": {name: float(error) for name, error in zip(kind.PARAMETERS, errors, strict=True)},
+        "standard_errors": {name: float(error) for name, error in zip((*kind.PARAMETERS, *extra), errors, strict=True)},
         "covariance": tuple(tuple(row) for row in found.covariance.tolist()),
         "robust": found.robust,
         "n": found.n,
@@ -156,8 +160,9 @@ def warn_of(
     elif model.diagnosis.startswith(loud):
         warnings.warn(f"{model.TITLE}: {model.diagnosis}. {holds}; {silence}", DataWarning, stacklevel=level)
     if place is not None and model.influence >= HEAVY:
-        ratio = found.rival - found.optimum.theta
-        at = int(np.abs(ratio / np.sqrt(np.diagonal(found.covariance))).argmax())
+        size = len(model.PARAMETERS)
+        ratio = (found.rival - found.optimum.theta)[:size]
+        at = int(np.abs(ratio / np.sqrt(np.diagonal(found.covariance)[:size])).argmax())
         value = getattr(model, model.PARAMETERS[at])
         msg = (
             f"{model.TITLE}: {place(found.row)} alone moves the estimates by {model.influence:.1f} standard errors: without it"

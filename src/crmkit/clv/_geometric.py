@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -25,6 +27,7 @@ class Geometric(PoissonModel):
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     SCALED: ClassVar[tuple[str, ...]] = ("alpha",)
+    SIGNS: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": -1.0, "a": 1.0, "b": 1.0})
     # how often a customer may have left before the first repeat purchase
     EARLY: ClassVar[float] = 0.0
 
@@ -49,6 +52,7 @@ class Geometric(PoissonModel):
         _k.count_probabilities(self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
     def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
+        self._same_for_all()
         rows = (self.r + x, self.alpha + T, self.a, self.b + x + self.EARLY, 1.0, T - t_x)
         return AT_A_PURCHASE, np.array(np.broadcast_arrays(*rows))
 
@@ -56,7 +60,9 @@ class Geometric(PoissonModel):
 Kind = TypeVar("Kind", bound=Geometric)
 
 
-def fit_geometric(kind: type[Kind], summary: Any, *, weight: str | None, unit: Any, penalty: float, robust: bool) -> Kind:
+def fit_geometric(
+    kind: type[Kind], summary: Any, *, weight: str | None, unit: Any, penalty: float, robust: bool, covariates: Any
+) -> Kind:
     """Fit a model of this family by maximum likelihood."""
 
     def likelihood(r: float, alpha: float, a: float, b: float, *rows: Any) -> tuple[float, Floats, Floats]:
@@ -69,6 +75,7 @@ def fit_geometric(kind: type[Kind], summary: Any, *, weight: str | None, unit: A
         unit=unit,
         penalty=penalty,
         robust=robust,
+        covariates=covariates,
         likelihood=likelihood,
         starts=starts,
         named=named,

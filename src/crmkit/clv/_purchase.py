@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ Kernel = Callable[[Floats, Past, Floats], None]
 _CHUNK = 4096  # distinct rows in one piece of work
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class PurchaseModel(FittedModel):
     """A fitted model of repeat purchases and of silently leaving.
 
@@ -53,7 +54,42 @@ class PurchaseModel(FittedModel):
     # whether the future of a customer alive at T depends on when the last purchase was
     WAITS: ClassVar[bool] = False
 
+    # parameters that covariates can scale: by exp(sign * coefficient * covariate)
+    SIGNS: ClassVar[Mapping[str, float]] = MappingProxyType({})
+
     unit: str | None
+    coefficients: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [super(PurchaseModel, self).__repr__()]
+        for parameter, own in self.coefficients.items():
+            for column, effect in own.items():
+                name = f"{column} on {parameter}"
+                lines.append(f"  {name}  {effect:.6g}   (se {self.standard_errors.get(name, math.nan):.5g})")
+        return "\n".join(lines)
+
+    def of(self, covariates: Mapping[str, float]) -> Self:
+        """Give the model of customers with these traits: one without covariates, whose methods score them.
+
+        Parameters
+        ----------
+        covariates : mapping
+            The value of each column that the model was fitted with.
+
+        Returns
+        -------
+        PurchaseModel
+            A model of the same kind with the parameters of such customers.
+        """
+        scaled = {}
+        for parameter, own in self.coefficients.items():
+            missing = sorted(set(own) - set(covariates))
+            if missing:
+                msg = f"the model needs a value of {', '.join(map(repr, missing))}, which scales {parameter}"
+                raise OptionError(msg)
+            by = math.fsum(coefficient * float(covariates[column]) for column, coefficient in own.items())
+            scaled[parameter] = getattr(self, parameter) * math.exp(self.SIGNS[parameter] * by)
+        return dataclasses.replace(self, **scaled, coefficients={}, covariance=(), standard_errors={})
 
     def p_alive(self, x: Any, t_x: Any, T: Any, t: Any = 0.0) -> Any:
         """Give the probability that a customer with this history has not left by T + t.
@@ -185,9 +221,20 @@ class PurchaseModel(FittedModel):
 
     # how it is asked
 
+    def _same_for_all(self) -> None:
+        """Refuse to answer without covariates where there are some."""
+        if self.coefficients:
+            columns = sorted({column for own in self.coefficients.values() for column in own})
+            msg = (
+                f"this {self.TITLE} has covariates ({', '.join(columns)}): score tables that hold them with clv.p_alive,"
+                " clv.expected_purchases and the like, or one kind of customer with model.of({...})"
+            )
+            raise FitError(msg)
+
     def _read(
         self, t: Any, x: Any, t_x: Any, T: Any, *, endless: bool = False
     ) -> tuple[bool, tuple[int, ...], tuple[Floats, Floats, Floats, Floats]]:
+        self._same_for_all()
         given = [value is not None for value in (x, t_x, T)]
         if any(given) and not all(given):
             msg = "a history is x, t_x and T together; none of them stands for a new customer"

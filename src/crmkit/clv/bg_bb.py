@@ -42,6 +42,8 @@ class BgBb(PurchaseModel):
         Customers, or the sum of their weights.
     converged : bool
         Whether the gradient per customer is below 1e-8.
+    coefficients : mapping
+        Empty: this model takes no covariates.
     unit : str or None
         The time from one opportunity to the next.
     columns : tuple
@@ -51,7 +53,7 @@ class BgBb(PurchaseModel):
     condition : float
         Largest over smallest curvature in log parameters: beyond about 1e6 some combination of parameters is free.
     influence : float
-        How many standard errors the most influential customer alone moves the estimates: 2 and more is warned of.
+        How many standard errors the most influential customer alone moves the estimates: 3 and more is warned of.
     diagnosis : str
         "well identified", or in words what the data do not determine.
 
@@ -145,7 +147,7 @@ def fit_bg_bb(
     -----
     DataWarning
         The likelihood has no interior maximum, or is flat: `diagnosis` names what is not determined; or one customer alone
-        moves the estimates by two standard errors.
+        moves the estimates by three standard errors.
     ConvergenceWarning
         The search stopped short; the model says ``converged=False``.
 

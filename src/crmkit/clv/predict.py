@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crmkit import _frame, _options
-from crmkit.clv._ask import capability, same_unit
+from crmkit.clv._ask import capability, of_rows, same_unit
 from crmkit.clv._rows import COLUMNS, read_histories
 from crmkit.clv._units import horizon_in
 from crmkit.errors import OptionError
@@ -61,11 +61,11 @@ def p_alive(model: Model, summary: Any, /, *, horizon: Any = 0.0) -> Any:
     >>> bool((clv.p_alive(model, customers) > clv.p_alive(model, customers, horizon="1Y")).all())
     True
     """
-    answer = capability(model, "p_alive")
+    capability(model, "p_alive")
     ahead = horizon_in(horizon, getattr(model, "unit", None))
     frame = _frame.read(summary)
     same_unit(model, frame)
-    return _frame.series_like(frame, "p_alive", answer(*read_histories(frame), ahead), used=COLUMNS)
+    return _frame.series_like(frame, "p_alive", of_rows(model, "p_alive", frame)(*read_histories(frame), ahead), used=COLUMNS)
 
 
 def expected_purchases(model: Model, summary: Any = None, /, *, horizon: Any, n_threads: int | None = None) -> Any:
@@ -123,8 +123,10 @@ def expected_purchases(model: Model, summary: Any = None, /, *, horizon: Any, n_
         return answer(ahead)
     frame = _frame.read(summary)
     same_unit(model, frame)
-    x, t_x, T = read_histories(frame)
-    return _frame.series_like(frame, "expected_purchases", answer(ahead, x, t_x, T, n_threads=n_threads), used=COLUMNS)
+    answer = of_rows(model, "expected_purchases", frame)
+    return _frame.series_like(
+        frame, "expected_purchases", answer(ahead, *read_histories(frame), n_threads=n_threads), used=COLUMNS
+    )
 
 
 def purchase_distribution(model: Model, summary: Any = None, /, *, horizon: Any, up_to: int = 10) -> Any:
@@ -183,7 +185,7 @@ def purchase_distribution(model: Model, summary: Any = None, /, *, horizon: Any,
         return {name: float(p) for name, p in zip(names, answer(most, ahead), strict=True)}
     frame = _frame.read(summary)
     same_unit(model, frame)
-    chances = answer(most, ahead, *read_histories(frame))
+    chances = of_rows(model, "purchase_distribution", frame)(most, ahead, *read_histories(frame))
     columns = {name: np.ascontiguousarray(chances[:, k]) for k, name in enumerate(names)}
     return _frame.rows_like(frame, columns, used=COLUMNS)
 
@@ -239,13 +241,15 @@ def next_purchase(model: Model, summary: Any = None, /, *, quantiles: Any = (0.5
     >>> clv.next_purchase(model, customers, quantiles=[0.1, 0.5]).columns.tolist()
     ['p_again', 'q10', 'q50']
     """
-    answer = capability(model, "next_purchase")
+    capability(model, "next_purchase")
     levels = _quantiles(quantiles)
     frame = None if summary is None else _frame.read(summary)
     if frame is not None:
         same_unit(model, frame)
     history = () if frame is None else read_histories(frame)
-    again: Any = getattr(model, "p_again")  # noqa: B009
+    answer, again = (
+        of_rows(model, name, frame) if frame is not None else getattr(model, name) for name in ("next_purchase", "p_again")
+    )
     columns = {"p_again": again(*history), **{f"q{100.0 * q:.10g}": answer(q, *history) for q in levels}}
     return columns if frame is None else _frame.rows_like(frame, columns, used=COLUMNS)
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from crmkit import _frame, _options
-from crmkit.clv._ask import capability, discounting, same_unit
+from crmkit.clv._ask import capability, discounting, of_rows, same_unit
 from crmkit.clv._rows import COLUMNS, read_histories
 from crmkit.clv.gamma_gamma import COLUMNS as SPEND_COLUMNS
 from crmkit.clv.gamma_gamma import read_spends
@@ -92,7 +92,7 @@ def discounted_purchases(
         return answer(rate, t=ahead)
     frame = _frame.read(summary)
     same_unit(model, frame)
-    out = answer(rate, *read_histories(frame), t=ahead, n_threads=n_threads)
+    out = of_rows(model, "discounted_purchases", frame)(rate, *read_histories(frame), t=ahead, n_threads=n_threads)
     return _frame.series_like(frame, "discounted_purchases", out, used=COLUMNS)
 
 
@@ -191,8 +191,8 @@ def lifetime_value(
     count, mean = read_spends(frame)
     rate, ahead = discounting(model, annual_discount, horizon)
     same_unit(model, frame)
-    buying, paying = cast(Any, model), cast(Any, spend)
-    to_come = buying.discounted_purchases(rate, *read_histories(frame), t=ahead, n_threads=n_threads)
+    buying, paying = of_rows(model, "discounted_purchases", frame), cast(Any, spend)
+    to_come = buying(rate, *read_histories(frame), t=ahead, n_threads=n_threads)
     current = share * (first + count * np.where(count > 0.0, mean, 0.0))
     residual = share * to_come * paying.expected_spend(count, mean)
     columns = {"current": current, "residual": residual, "total": current + residual}
