@@ -173,12 +173,15 @@ def test_what_cannot_be_used_is_refused():
         targeting.profit_curve([0, 1], [0.2, 0.4], value=[1.0, 2.0, 3.0])
     with raises(DataError, match=r"offer_cost: 1 negative, the first in row 1 \(-1\)"):
         targeting.profit_curve([0, 1], [0.2, 0.4], offer_cost=[1.0, -1.0])
+    with raises(DataError, match=r"value: 1 too large, the first in row 1"):
+        targeting.profit_curve([0, 1], [0.2, 0.4], value=[1.0, 1e200])
     with raises(DataError, match="different indexes"):
         targeting.profit_curve(pd.Series([0, 1]), pd.Series([0.2, 0.4]), value=pd.Series([1.0, 2.0], index=[1, 0]))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"value": 0}, {"offer_cost": -1}, {"contact_cost": np.nan}, {"accept": 1.2}, {"at": [2]}, {"level": 95}]
+    "wrong",
+    [{"value": 0}, {"value": 1e300}, {"offer_cost": -1}, {"contact_cost": np.nan}, {"accept": 1.2}, {"at": [2]}, {"level": 95}],
 )
 def test_options_out_of_range_are_refused(wrong):
     with raises(OptionError, match=next(iter(wrong))):

@@ -15,7 +15,7 @@ from crmkit._frame import Categories, readonly
 from crmkit._kernels import knapsack as _k
 from crmkit.errors import DataError, OptionError
 from crmkit.targeting import _customers
-from crmkit.targeting._customers import Column
+from crmkit.targeting._customers import LARGEST, Column
 
 __all__ = ["Choice", "choose"]
 
@@ -189,7 +189,7 @@ def choose(
     bob     True             49.0            5.0
     cid     True             31.0            5.0
     """
-    budget = None if budget is None else _options.number("budget", budget, low=0.0)
+    budget = None if budget is None else _options.number("budget", budget, low=0.0, high=LARGEST)
     capacity = None if capacity is None else _options.whole("capacity", capacity, low=0)
     names, terms = _terms(offers, {"cost": cost, "offer_cost": offer_cost, "accept": accept, "value": value})
     customers = _customers.read(p, "p")
@@ -274,9 +274,9 @@ def _economics(customers: Column, terms: list[dict[str, Any]]) -> tuple[Floats, 
         return known[id(given)]
 
     for k, own in enumerate(terms):
-        worth = read("value", own["value"], -np.inf, np.inf)
+        worth = read("value", own["value"], -LARGEST, LARGEST)
         gamma = read("accept", own["accept"], 0.0, 1.0)
-        d, f = read("offer_cost", own["offer_cost"], 0.0, np.inf), read("cost", own["cost"], 0.0, np.inf)
+        d, f = read("offer_cost", own["offer_cost"], 0.0, LARGEST), read("cost", own["cost"], 0.0, LARGEST)
         spent[:, k] = f + d * (chance * gamma + 1.0 - chance)
         gain[:, k] = chance * gamma * worth - spent[:, k]
     return gain, spent

@@ -13,11 +13,12 @@ from crmkit import _frame, _options
 from crmkit._frame import Ids
 from crmkit.errors import DataError
 
-__all__ = ["Column", "for_each", "read"]
+__all__ = ["LARGEST", "Column", "for_each", "read"]
 
 Floats = npt.NDArray[np.float64]
 
 CUTOFF = "cutoff"
+LARGEST = 1e100  # of an amount: squares and sums of it are still numbers
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -91,16 +92,16 @@ def read(given: Any, name: str) -> Column:
     return Column(values, kind, _of_index(index, name) if named else None, index=index if named else None)
 
 
-def for_each(customers: Column, given: Any, name: str, *, low: float, high: float = np.inf) -> Floats:
-    """One number for each of `customers`: one for all, or looked up by id; an id without one is refused."""
+def for_each(customers: Column, given: Any, name: str, *, low: float, high: float = LARGEST) -> Floats:
+    """Return a number for each of `customers`: one for all, or looked up by id; an id without one is refused."""
     if isinstance(given, (int, float, np.number)):
-        return np.full(customers.n, _options.number(name, given, low=low, high=high))
+        # one customer may be worth less than nothing, all of them may not
+        return np.full(customers.n, _options.number(name, given, low=max(low, 0.0), high=high))
     other = given if isinstance(given, Column) else read(given, name)
     outside = (other.values < low) | (other.values > high)
     if outside.any():
         count, row = _frame.first_place(outside)
-        bounds = f"from {low:g} to {high:g}" if np.isfinite(high) else f"of at least {low:g}"
-        msg = f"{name}: {count:,} not {bounds}, the first in row {row} ({other.values[row]:g})"
+        msg = f"{name}: {count:,} not from {low:g} to {high:g}, the first in row {row} ({other.values[row]:g})"
         raise DataError(msg)
     return _aligned(customers, other, name)
 

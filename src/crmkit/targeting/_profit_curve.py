@@ -14,6 +14,7 @@ from crmkit import _frame, _options
 from crmkit.errors import DataError, OptionError
 from crmkit.metrics import _ranked
 from crmkit.results import Estimate, confidence_level, critical_value
+from crmkit.targeting._customers import LARGEST
 
 __all__ = ["Campaign", "ProfitCurve", "mean_accepted", "profit_curve"]
 
@@ -21,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 SHARES = tuple(round(0.01 * k, 2) for k in range(101))
+LEAST = 1e-100  # that a customer can be worth, where it is one number for all
 NOTHING = 1e-12  # of the money at stake: what sums in another order may differ by
 
 
@@ -333,12 +335,16 @@ def _as_good(rows: Floats, realised: Floats, squares: Floats, best: int, z: floa
 def _per_customer(y: Any, given: Any, n: int, *, name: str, cost: bool = False) -> Floats:
     """One number for all, or one for each row of `y`."""
     if isinstance(given, (int, float, np.number)):
-        return np.array([_options.number(name, given, low=0.0, ends=cost)])
+        return np.array([_options.number(name, given, low=0.0 if cost else LEAST, high=LARGEST)])
     values = _ranked.read_scores(y, given, n, name=name, probability=False)
     # a single customer may be worth nothing, or less; a cost below zero is a slip of the sign
-    if cost and (values < 0.0).any():
-        count, row = _frame.first_place(values < 0.0)
-        msg = f"{name}: {count:,} negative, the first in row {row} ({values[row]:g}); costs are zero or more"
+    outside = (np.abs(values) > LARGEST) | (cost & (values < 0.0))
+    if outside.any():
+        count, row = _frame.first_place(outside)
+        what = "negative" if values[row] < 0.0 else "too large"
+        msg = (
+            f"{name}: {count:,} {what}, the first in row {row} ({values[row]:g}); costs are zero or more, and 1e100 is no amount"
+        )
         raise DataError(msg)
     return values
 
