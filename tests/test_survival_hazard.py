@@ -275,4 +275,5 @@ def test_a_few_sets_find_the_truth():
 def test_intervals_hold_the_truth_at_their_level():
     inside, bias = coverage(1000)
     assert ((inside >= 0.93) & (inside <= 0.97)).all(), inside
-    assert (np.abs(bias) < 0.02).all(), bias
+    # maximum likelihood is biased away from 0 by some hundredths of a coefficient at 400 customers
+    assert (np.abs(bias) < 0.03).all(), bias

@@ -192,6 +192,14 @@ def _measures() -> None:
     for method in ("kaplan_meier", "nelson_aalen"):
         survival.curve(times, method=method)
     survival.logrank(times)
+    contracts = times.assign(entry=0.0, age=[30, 52, 41, 25, 38, 47])
+    model = survival.fit_cox(contracts, features=["age"], penalty=1.0)
+    survival.predict(model, contracts, horizon=1, survived=0)
+    survival.fit_cox(contracts, features=["age"], entry="entry", penalty=1.0, robust=True)
+    survival.fit_hazard(contracts, features=["age"], penalty=1.0)
+    survival.hazard_panel(contracts, features=["age"])
+    survival.curve(times, cause="group")
+    survival.curve(times.assign(duration=[1, 2, 3, 4, 5, 6]))
 
 
 def _lines() -> pd.DataFrame:
