@@ -56,9 +56,8 @@ def fit(
         ``cutoff``, in a frame that has both.
     model : {"auto", "logistic", "boosting", "large_boosting"}, default "auto"
         What to fit: a logistic regression, a small regularised gradient boosting, or a larger one that stops adding trees
-        when rows left out gain no more. By default the one with the least log loss on rows left out, or a blend of them where
-        that gains more than chance explains; with fewer than 200 rows of either label, or nothing to test on, the logistic
-        regression.
+        when rows left out gain no more. By default the one with the least log loss on rows left out, a blend of them included; with
+        fewer than 200 rows of either label, or nothing to test on, the logistic regression.
     calibration : {"auto", "none", "sigmoid", "isotonic"}, default "auto"
         How scores are turned into probabilities that hold. By default whatever helps on rows that neither the model nor the
         calibration has seen, by more than chance explains; isotonic from 1,000 rows of either label on, and for boostings.
@@ -111,7 +110,8 @@ def fit(
     Candidates are compared on rows left out of the fit. With several cutoffs, each is predicted from the rows whose label
     window had ended by then (expanding and purged). Otherwise, 5 folds with the shares of both labels kept. Each is judged
     as it would be used: calibrated, each fold by the others, or by the earlier ones. A blend is the sum of their log odds,
-    with weights of zero or more that maximise the likelihood of the other folds. The metrics are those of the one chosen;
+    with weights of zero or more that maximise the likelihood of the other folds; a logistic regression, which can be read,
+    is given up for one only where that gains more than chance explains. The metrics are those of the one chosen;
     choosing makes them too good by a trifle. The model is then fitted on all rows. They are first put in an order that
     depends on what they hold, so that the order they come in changes nothing.
 

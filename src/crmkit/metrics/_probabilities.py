@@ -12,7 +12,7 @@ from crmkit import _frame, _options
 from crmkit._kernels import ranking as _k
 from crmkit.intervals._one import wilson_ends
 from crmkit.metrics import _ranked
-from crmkit.metrics._ranked import Floats, Ranked
+from crmkit.metrics._ranked import Floats, Longs, Ranked
 from crmkit.results import Estimate, confidence_level, critical_value
 
 __all__ = ["Brier", "Calibration", "brier", "calibration"]
@@ -20,6 +20,7 @@ __all__ = ["Brier", "Calibration", "brier", "calibration"]
 # log odds of 0 and 1 are infinite; such rows count as if they said one in a million
 SURE = 1e-6
 STEPS = 100
+POINTS = 4_096  # to which many rows are merged, for a start
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -212,13 +213,10 @@ def calibration(y: Any, p: Any, /, *, bins: int = 10, level: float = 0.95) -> Ca
 
 def brier_of(ranked: Ranked, level: float) -> Brier:
     """Brier score with its parts by isotonic regression, which is the convex hull of the ROC curve."""
-    p, t, f, n = ranked.score, ranked.t, ranked.f, ranked.n
-    value = float(t @ np.square(1.0 - p) + f @ np.square(p)) / n
-    spread = float(t @ np.square(np.square(1.0 - p) - value) + f @ np.square(np.square(p) - value)) / n
-    ends = _k.hull(t, f)
-    ones = np.diff(np.cumsum(t)[ends], prepend=0)
-    rows = np.diff(np.cumsum(t + f)[ends], prepend=0)
-    recalibrated = float(np.sum(ones * (1.0 - ones / rows))) / n
+    t, f, n = ranked.t, ranked.f, ranked.n
+    value, spread = _k.squares(ranked.score, t, f)
+    ones, zeros = _k.segments(t, f, _k.hull(t, f))
+    recalibrated = float(np.sum(ones * (zeros / (ones + zeros)))) / n
     uncertainty = ranked.rate * (1.0 - ranked.rate)
     around = Estimate.normal(value, math.sqrt(spread / n), n=n, level=level, method="wald", bounds=(0.0, 1.0))
     return Brier(
@@ -238,36 +236,32 @@ def brier_of(ranked: Ranked, level: float) -> Brier:
 
 def calibration_of(ranked: Ranked, bins: int, level: float, *, kind: str = "pandas") -> Calibration:
     """Calibration of the probabilities behind a ranking."""
-    p, t, n = ranked.score[::-1], ranked.t[::-1], ranked.n
-    rows = (ranked.t + ranked.f)[::-1]
-    above = np.cumsum(rows)
-    # the middle of the rows that share a probability decides on their bin
-    bin_of = np.minimum((2 * above - rows) * bins // (2 * n), bins - 1)
-    start = np.flatnonzero(np.diff(bin_of, prepend=-1))
-    end = np.append(start[1:], p.size) - 1
-    in_bin, ones = np.add.reduceat(rows, start), np.add.reduceat(t, start)
+    n = ranked.n
+    counts, sums = np.empty((bins, 2), np.int64), np.empty((bins, 4))
+    used = _k.bins(ranked.score, ranked.t, ranked.f, n, bins, counts, sums)
+    (in_bin, ones), (total, noise, least, most) = counts[:used].T, sums[:used].T
     # a mean lies within its bin; rounding must not push it out
-    predicted = np.clip(np.add.reduceat(rows * p, start) / in_bin, p[start], p[end])
+    predicted = np.clip(total / in_bin, least, most)
     observed = ones / in_bin
     low, high = wilson_ends(ones.astype(np.float64), in_bin.astype(np.float64), critical_value(level))
     table = {
         "rows": in_bin,
-        "p_low": p[start],
-        "p_high": p[end],
+        "p_low": least,
+        "p_high": most,
         "predicted": predicted,
         "observed": observed,
         "ci_low": low,
         "ci_high": high,
     }
     # half the mean distance of a normal from its mean is √(1 / 2π) of its spread; both sides count
-    noise = np.sqrt(np.add.reduceat(rows * p * (1.0 - p), start)) * math.sqrt(2.0 / math.pi)
-    gap = float(t.sum() - rows @ p) / n
-    square = float(t @ np.square(1.0 - p - gap) + (rows - t) @ np.square(p + gap)) / n
-    line, reason = _recalibrate(p, t, rows, level)
+    by_chance = float(np.sqrt(noise).sum()) * math.sqrt(2.0 / math.pi)
+    gap = (ranked.ones - float(total.sum())) / n
+    x, ones, rows, square = _k.log_odds(ranked.score, ranked.t, ranked.f, SURE, gap)
+    line, reason = _recalibrate(x, ones, rows, n, level)
     return Calibration(
         table=_frame.table(table, kind=kind),
         ece=float(in_bin @ np.abs(predicted - observed)) / n,
-        ece_by_chance=float(noise.sum()) / n,
+        ece_by_chance=by_chance / n,
         in_the_large=Estimate.normal(gap, math.sqrt(square / n), n=n, level=level, method="wald", bounds=(-1.0, 1.0)),
         slope=line[1] if line else None,
         intercept=line[0] if line else None,
@@ -276,47 +270,25 @@ def calibration_of(ranked: Ranked, bins: int, level: float, *, kind: str = "pand
     )
 
 
-def _recalibrate(p: Floats, t: Any, rows: Any, level: float) -> tuple[tuple[Estimate, Estimate] | None, str]:
+def _recalibrate(x: Floats, t: Longs, rows: Longs, n: int, level: float) -> tuple[tuple[Estimate, Estimate] | None, str]:
     """Fit the log odds of what came to pass on those of the probabilities, which ascend."""
-    n = int(rows.sum())
     if t.sum() in (0, n):
         return None, f"all {n:,} rows are {int(t.sum() > 0)}"
-    held = np.clip(p, SURE, 1.0 - SURE)
-    x = np.log(held) - np.log1p(-held)
-    with_one, with_zero = x[t > 0], x[t < rows]
+    with_one, with_zero = np.flatnonzero(t), np.flatnonzero(t < rows)
     if x[0] == x[-1]:
         return None, "every probability is the same"
-    if with_one[0] >= with_zero[-1] or with_zero[0] >= with_one[-1]:
+    if x[with_one[0]] >= x[with_zero[-1]] or x[with_zero[0]] >= x[with_one[-1]]:
         return None, "the probabilities separate ones from zeros, so that no finite slope fits best"
     centre = float(rows @ x) / n
     scale = math.sqrt(float(rows @ np.square(x - centre)) / n)
     z = (x - centre) / scale
-    t, rows = np.ascontiguousarray(t), np.ascontiguousarray(rows)
-
-    def sums(beta: Floats) -> Floats:
-        out = np.empty(6)
-        _k.line(z, t, rows, beta[0], beta[1], out)
-        return out
-
-    # calibrated probabilities are there already; others start from the base rate where that fits better
     beta = np.array([centre, scale])
-    now = sums(beta)
-    rate = float(t.sum()) / n
-    if now[0] > -n * (rate * math.log(rate) + (1.0 - rate) * math.log1p(-rate)):
-        beta = np.array([math.log(rate / (1.0 - rate)), 0.0])
-        now = sums(beta)
-    for _ in range(STEPS):
-        step = np.linalg.solve(now[[3, 4, 4, 5]].reshape(2, 2), now[1:3])
-        length = 1.0
-        after = sums(beta + step)
-        while after[0] > now[0] + 1e-12 * n and length > 1e-6:
-            length /= 2.0
-            after = sums(beta + length * step)
-        beta, now = beta + length * step, after
-        if float(np.abs(step).max()) < 1e-8:  # quadratic: the next step would be of the size of rounding
-            break
-    else:
-        return None, "the search for the slope did not come to an end"
+    if z.size > 4 * POINTS:
+        # a few thousand points lead almost all the way; what is left takes a step or two over all
+        beta = _newton(*_k.coarse(z, t, rows, POINTS), n, beta)[0]
+    beta, now, reason = _newton(z, t, rows, n, beta)
+    if reason:
+        return None, reason
     covariance = np.linalg.inv(now[[3, 4, 4, 5]].reshape(2, 2))
     # back from the standardised scale: slope = b / scale, intercept = a − b · centre / scale
     back = np.array([[1.0, -centre / scale], [0.0, 1.0 / scale]])
@@ -326,3 +298,30 @@ def _recalibrate(p: Floats, t: Any, rows: Any, level: float) -> tuple[tuple[Esti
         for value, se in zip(values, spread, strict=True)
     )
     return (intercept, slope), ""
+
+
+def _newton(z: Floats, t: Longs, rows: Longs, n: int, beta: Floats) -> tuple[Floats, Floats, str]:
+    """Maximise the likelihood of `t` ones among `rows` on a line through z; return also the last sums over the data."""
+
+    def sums(at: Floats) -> Floats:
+        out = np.empty(6)
+        _k.line(z, t, rows, at[0], at[1], out)
+        return out
+
+    # calibrated probabilities are there already; others start from the base rate where that fits better
+    now = sums(beta)
+    rate = float(t.sum()) / n
+    if now[0] > -n * (rate * math.log(rate) + (1.0 - rate) * math.log1p(-rate)):
+        beta = np.array([math.log(rate / (1.0 - rate)), 0.0])
+        now = sums(beta)
+    for _ in range(STEPS):
+        step = np.linalg.solve(now[[3, 4, 4, 5]].reshape(2, 2), now[1:3])
+        if float(np.abs(step).max()) < 1e-8:  # quadratic: the next step would be of the size of rounding
+            return beta + step, now, ""
+        length = 1.0
+        after = sums(beta + step)
+        while after[0] > now[0] + 1e-12 * n and length > 1e-6:
+            length /= 2.0
+            after = sums(beta + length * step)
+        beta, now = beta + length * step, after
+    return beta, now, "the search for the slope did not come to an end"

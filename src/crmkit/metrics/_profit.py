@@ -225,9 +225,8 @@ def mpc_of(ranked: Ranked, gamma: float, worth: float, d: float, f: float, level
 
 def _segments(ranked: Ranked) -> tuple[Floats, Floats]:
     """Rows of either class in each segment of the convex hull of the ROC curve, best first."""
-    ends = _k.hull(ranked.t, ranked.f)
-    ones, zeros = (np.diff(np.cumsum(rows)[ends], prepend=0).astype(np.float64) for rows in (ranked.t, ranked.f))
-    return ones, zeros
+    ones, zeros = _k.segments(ranked.t, ranked.f, _k.hull(ranked.t, ranked.f))
+    return ones.astype(np.float64), zeros.astype(np.float64)
 
 
 def _profit(

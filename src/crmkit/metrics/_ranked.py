@@ -26,16 +26,8 @@ class Ranked:
     score: Floats
     t: Longs  # rows of class 1
     f: Longs  # rows of class 0
-
-    @property
-    def ones(self) -> int:
-        """Rows of class 1."""
-        return int(self.t.sum())
-
-    @property
-    def zeros(self) -> int:
-        """Rows of class 0."""
-        return int(self.f.sum())
+    ones: int
+    zeros: int
 
     @property
     def n(self) -> int:
@@ -87,7 +79,8 @@ def both_classes(happened: Bools) -> None:
 
 def rank(happened: Bools, scores: Floats) -> Ranked:
     """Sort either class by itself, which needs no memory of rows, and merge."""
-    return Ranked(*_k.merge(np.sort(scores[happened]), np.sort(scores[~happened])))
+    ones, zeros = scores[happened], scores[~happened]
+    return Ranked(*_k.merge(np.sort(ones), np.sort(zeros)), ones.size, zeros.size)
 
 
 def kind_of(y: Any) -> str:

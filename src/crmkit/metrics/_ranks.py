@@ -278,38 +278,51 @@ def gains(y: Any, p: Any, /, *, at: float | Sequence[float] = DEPTHS, level: flo
 # ── read off one ranking ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def auc_of(ranked: Ranked, level: float) -> Estimate:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Areas:
+    """What two passes over a ranking give: the areas with the spread of what rows add to them, and Kolmogorov and Smirnov's."""
+
+    auc: float
+    ones: float  # sums of squared distances of the placements from the area
+    zeros: float
+    precision: float
+    influence: float  # sum of squares
+    distance: float
+    caught: float  # shares of either class above the score of the largest distance
+    lost: float
+
+    @classmethod
+    def of(cls, ranked: Ranked) -> Areas:
+        return cls(*_k.areas(ranked.t, ranked.f))
+
+
+def auc_of(ranked: Ranked, level: float, areas: Areas | None = None) -> Estimate:
     """Area under the ROC curve with DeLong's interval on the scale of the log odds."""
     m, n = ranked.ones, ranked.zeros
-    of_ones, of_zeros = _k.placements(ranked.t, ranked.f)
-    value = float(ranked.t @ of_ones) / m
-    if min(m, n) == 1 or value in (0.0, 1.0):
-        return _newcombe(value, m, n, level)
-    se = math.sqrt(
-        float(ranked.t @ np.square(of_ones - value)) / (m - 1) / m + float(ranked.f @ np.square(of_zeros - value)) / (n - 1) / n
-    )
-    return on_log_odds(value, se, ranked.n, level, "delong")
+    areas = areas or Areas.of(ranked)
+    if min(m, n) == 1 or areas.auc in (0.0, 1.0):
+        return _newcombe(areas.auc, m, n, level)
+    se = math.sqrt(areas.ones / (m - 1) / m + areas.zeros / (n - 1) / n)
+    return on_log_odds(areas.auc, se, ranked.n, level, "delong")
 
 
-def average_precision_of(ranked: Ranked, level: float) -> Estimate:
+def average_precision_of(ranked: Ranked, level: float, areas: Areas | None = None) -> Estimate:
     """Average precision with the interval that the influence of the rows gives."""
-    value, of_ones, of_zeros = _k.precision_influence(ranked.t, ranked.f)
-    square = float(ranked.t @ np.square(of_ones) + ranked.f @ np.square(of_zeros))
-    if square == 0.0:  # every hit above every other row: as certain as so many trials without a failure, and no more
+    areas = areas or Areas.of(ranked)
+    if areas.influence == 0.0:  # every hit above every other row: as certain as so many trials without a failure, and no more
         m = np.array(float(ranked.ones))
         return Estimate(1.0, float(wilson_ends(m, m, critical_value(level))[0]), 1.0, 0.0, ranked.n, level, "wilson")
-    return on_log_odds(value, math.sqrt(square) / ranked.n, ranked.n, level, "influence")
+    return on_log_odds(areas.precision, math.sqrt(areas.influence) / ranked.n, ranked.n, level, "influence")
 
 
-def ks(ranked: Ranked, level: float) -> tuple[Estimate, float]:
+def ks(ranked: Ranked, level: float, areas: Areas | None = None) -> tuple[Estimate, float]:
     """Return the largest distance between the two classes' shares above a score, and the share of all rows above it."""
     m, n = ranked.ones, ranked.zeros
-    caught, lost = np.cumsum(ranked.t) / m, np.cumsum(ranked.f) / n
-    place = int(np.abs(caught - lost).argmax())
-    one, zero = float(caught[place]), float(lost[place])
+    areas = areas or Areas.of(ranked)
+    one, zero = areas.caught, areas.lost
     se = math.sqrt(one * (1.0 - one) / m + zero * (1.0 - zero) / n)
     depth = (one * m + zero * n) / ranked.n
-    return Estimate.normal(abs(one - zero), se, n=ranked.n, level=level, method="wald", bounds=(0.0, 1.0)), depth
+    return Estimate.normal(areas.distance, se, n=ranked.n, level=level, method="wald", bounds=(0.0, 1.0)), depth
 
 
 def gains_of(ranked: Ranked, depths: Floats, level: float, *, kind: str = "pandas") -> Any:

@@ -156,14 +156,15 @@ def ranking_report(
 
 
 def _metrics(ranked: Ranked, probabilities: bool, level: float) -> dict[str, Any]:  # noqa: FBT001
-    area = _ranks.auc_of(ranked, level)
+    areas = _ranks.Areas.of(ranked)
+    area = _ranks.auc_of(ranked, level, areas)
     low, high = 2.0 * area.ci_low - 1.0, 2.0 * area.ci_high - 1.0
     gini = Estimate(2.0 * area.value - 1.0, low, high, 2.0 * area.se, area.n, level, area.method)
     found = {
         "auc": (area, 0.5),
         "gini": (gini, 0.0),
-        "average_precision": (_ranks.average_precision_of(ranked, level), ranked.rate),
-        "ks": (_ranks.ks(ranked, level)[0], 0.0),
+        "average_precision": (_ranks.average_precision_of(ranked, level, areas), ranked.rate),
+        "ks": (_ranks.ks(ranked, level, areas)[0], 0.0),
     }
     if probabilities:
         found["brier"] = (_probabilities.brier_of(ranked, level), ranked.rate * (1.0 - ranked.rate))
