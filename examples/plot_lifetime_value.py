@@ -195,7 +195,8 @@ crm.clv.equity(model, spend, today, by="bought", margin=0.3, draws=400)[
 # CDNOW's sample is the file ``CDNOW_sample.txt`` of the literature (also inside the
 # wheel of the library lifetimes): one row per purchase day, with the customer, the
 # number in the sample, the date, the number of discs and the amount. With it, the page
-# begins like this, and the rest stays as it is::
+# begins like this, and the rest stays as it is, but for the comparison with the truth,
+# which only a simulation has::
 #
 #     import importlib.metadata
 #

@@ -137,6 +137,27 @@ def test_pareto_nbd_discounted_purchases_of_the_literature():
     assert found == approx(expected, abs=6e-5)
 
 
+def test_the_value_of_the_cdnow_cohort_of_the_literature(cdnow_sample):
+    """78 weeks, a margin of 30 %, 0.0027 a week: half of the customers never came back, and are worth a twentieth of all."""
+    summary = clv.summarize(cdnow_sample, end="1998-06-30")
+    model = fitted(clv.ParetoNbd, r=0.5629966, alpha=12.559037, s=0.4081095, beta=10.5148048)
+    spend = clv.GammaGamma(
+        p=4.683, q=4.190, v=24.391, log_likelihood=0.0, standard_errors={}, n=1.0, converged=True,
+        columns=("frequency", "monetary_value"), gradient_norm=0.0, condition=1.0, diagnosis="given",
+    )  # fmt: skip
+    x, t_x, T = (summary[name].to_numpy(float) for name in ("frequency", "recency", "T"))
+    to_come = model.discounted_purchases(0.0027, x, t_x, T)
+    value = 0.3 * to_come * spend.expected_spend(x, summary["monetary_value"].to_numpy())
+    once = x == 0
+    assert once.sum() == 1218
+    assert to_come.mean() == approx(4.0001, abs=6e-5)
+    assert to_come[once].mean() == approx(0.4081, abs=6e-5)
+    assert value[once].mean() == approx(4.385, abs=2e-3)  # the spend model to the digits printed
+    assert value.mean() == approx(44.05, abs=0.01)
+    assert value[once].sum() / value.sum() == approx(0.0514, abs=6e-5)
+    assert 23_570 * value.mean() == approx(1.04e6, rel=5e-3)
+
+
 # ── what holds for every model ───────────────────────────────────────────────────────────────────────────────────────────
 
 
