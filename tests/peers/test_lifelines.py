@@ -12,6 +12,7 @@ from lifelines.statistics import multivariate_logrank_test, proportional_hazard_
 from lifelines.utils import concordance_index, median_survival_times, restricted_mean_survival_time
 
 from crmkit import survival
+from crmkit.survival._risk import RiskSets
 
 # its own calls of pandas and numpy are dated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::RuntimeWarning")
@@ -87,10 +88,17 @@ def test_cox_agrees(rossi):
     assert ours.likelihood_ratio()[0] == pytest.approx(theirs.log_likelihood_ratio_test().test_statistic)
     assert ours.concordance == pytest.approx(theirs.concordance_index_)
     np.testing.assert_allclose(ours.effects()["p_value"], theirs.summary["p"], rtol=1e-6)
-    test = proportional_hazard_test(theirs, rossi, time_transform="km").summary["test_statistic"]
-    for term in ours.terms:
-        # theirs leaves out that Kaplan and Meier's curve is taken just before each time
-        assert ours.proportionality[term][0] == pytest.approx(test[term], rel=0.15, abs=0.15)
+
+
+def test_the_test_of_proportional_hazards_agrees(rossi, monkeypatch):
+    """Theirs takes Kaplan and Meier's curve at each time, R's and ours just before it."""
+    curve = survival.curve(rossi, **NAMES).set_index("time")["survival"]
+    monkeypatch.setattr(RiskSets, "kaplan_meier", lambda sets: curve.loc[sets.time].to_numpy())
+    theirs = proportional_hazard_test(CoxPHFitter().fit(rossi, "week", "arrest"), rossi, time_transform="km").summary
+    ours = survival.fit_cox(rossi, **NAMES).proportionality
+    for term in theirs.index:
+        assert ours[term][0] == pytest.approx(theirs.loc[term, "test_statistic"], rel=1e-6)
+        assert ours[term][2] == pytest.approx(theirs.loc[term, "p"], rel=1e-6)
 
 
 def test_cox_by_strata_late_and_in_clusters_agrees(untied):
