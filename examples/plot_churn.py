@@ -137,9 +137,8 @@ for name, fitted, table in (
 
 known = crm.clv.summarize(log.until("2024-10-01"), end="2024-09-30")
 worth = 3 * crm.clv.expected_spend(crm.clv.fit_gamma_gamma(known), known)
-value = worth.reindex(later.index.get_level_values("customer_id")).to_numpy()
 curve = crm.targeting.profit_curve(
-    later["churned"], p, value=value, offer_cost=15, contact_cost=3, accept=0.2
+    later["churned"], p, value=worth, offer_cost=15, contact_cost=3, accept=0.2
 )
 curve
 

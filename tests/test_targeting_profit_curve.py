@@ -176,7 +176,26 @@ def test_what_cannot_be_used_is_refused():
     with raises(DataError, match=r"value: 1 too large, the first in row 1"):
         targeting.profit_curve([0, 1], [0.2, 0.4], value=[1.0, 1e200])
     with raises(DataError, match="different indexes"):
-        targeting.profit_curve(pd.Series([0, 1]), pd.Series([0.2, 0.4]), value=pd.Series([1.0, 2.0], index=[1, 0]))
+        targeting.profit_curve(pd.Series([0, 1]), pd.Series([0.2, 0.4], index=[1, 0]))
+    with raises(DataError, match="value: 1 of the 2 customers of y have none, the first in row 1 of y"):
+        targeting.profit_curve(pd.Series([0, 1]), pd.Series([0.2, 0.4]), value=pd.Series([1.0, 2.0], index=[0, 5]))
+
+
+def test_values_are_looked_up_by_id():
+    y, p = sample(11, n=60)
+    worth = np.random.default_rng(11).gamma(2, 100, 60)
+    expected = targeting.profit_curve(y, p, value=worth).table
+    ids = pd.Index([f"c{i}" for i in range(60)], name="customer_id")
+    y, p = pd.Series(y, ids), pd.Series(p, ids)
+    value = pd.Series(worth, ids)
+    more = pd.concat([value, pd.Series({"stranger": 5.0})]).sample(frac=1, random_state=1)
+    for given_value in (value, more, more.to_dict(), worth, list(worth)):
+        pd.testing.assert_frame_equal(targeting.profit_curve(y, p, value=given_value).table, expected)
+    # a panel: customers several times, each with their own value
+    twice = pd.MultiIndex.from_product([ids, pd.to_datetime(["2024-01-01", "2024-04-01"])], names=["customer_id", "cutoff"])
+    y2, p2 = pd.Series(np.repeat(y.to_numpy(), 2), twice), pd.Series(np.repeat(p.to_numpy(), 2), twice)
+    table = targeting.profit_curve(y2, p2, value=more).table
+    np.testing.assert_allclose(table["realised"], expected["realised"], atol=1e-9)
 
 
 @pytest.mark.parametrize(

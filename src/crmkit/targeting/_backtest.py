@@ -369,7 +369,7 @@ def _mean(
     mean = float(outcome.mean())
     codes = who if n_customers is not None else np.arange(who.size)
     influence = np.bincount(codes, (outcome - mean) / who.size, n_customers or who.size).astype(np.float64)
-    clusters = int(np.unique(who).size)
+    clusters = int(np.count_nonzero(np.bincount(who)))
     se = math.sqrt(float(influence @ influence) * clusters / max(clusters - 1, 1))
     if measure == "churned" and se == 0.0:
         count = np.array(float(clusters))
@@ -389,9 +389,8 @@ def _differences(
             apart = influences[name][1] - influences[other][1]
             either = sum(int((here.picked[name] | here.picked[other]).sum()) for here in standing)
             both = sum(int((here.picked[name] & here.picked[other]).sum()) for here in standing)
-            clusters = np.unique(
-                np.concatenate([here.customer[here.picked[name] | here.picked[other]] for here in standing])
-            ).size
+            who = np.concatenate([here.customer[here.picked[name] | here.picked[other]] for here in standing])
+            clusters = int(np.count_nonzero(np.bincount(who)))
             se = math.sqrt(float(apart @ apart) * clusters / max(clusters - 1, 1))
             chance = 2.0 * NormalDist().cdf(-abs(gap) / se) if se > 0.0 else float(gap == 0.0)
             row = (name, other, gap, gap - z * se, gap + z * se, chance, both / either)

@@ -13,7 +13,7 @@ from crmkit import _frame, _options
 from crmkit._frame import Ids
 from crmkit.errors import DataError
 
-__all__ = ["LARGEST", "Column", "for_each", "read"]
+__all__ = ["LARGEST", "Column", "for_each", "looked_up", "read"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -117,22 +117,40 @@ def _aligned(customers: Column, other: Column, name: str) -> Floats:
         return other.values
     if customers.index is not None and other.index is not None and customers.index.equals(other.index):
         return other.values
-    wanted = customers.ids.labels
-    at = other.ids.labels.codes_of(wanted.as_index(), what="p")
-    unknown = (at < 0)[customers.ids.codes]
+    return _found(customers.ids, other, name, "p")
+
+
+def looked_up(index: Any, given: Any, name: str, of: str) -> Floats | None:
+    """Look a number up for each customer of an index, who may be there several times; None where it has no ids."""
+    other = read(given, name)
+    if other.ids is None:
+        return None
+    return _found(_customers_of(index, of), other, name, of)
+
+
+def _found(wanted: Ids, other: Column, name: str, of: str) -> Floats:
+    """Give each customer the number that stands at their id."""
+    assert other.ids is not None
+    at = other.ids.labels.codes_of(wanted.labels.as_index(), what=of)
+    unknown = (at < 0)[wanted.codes]
     if unknown.any():
         count, row = _frame.first_place(unknown)
         msg = (
-            f"{name}: {count:,} of the {customers.n:,} customers of p have none, the first in row {row} of p; give them one, or"
-            " take them out of p"
+            f"{name}: {count:,} of the {wanted.codes.size:,} customers of {of} have none, the first in row {row} of {of}; give"
+            f" them one, or take them out of {of}"
         )
         raise DataError(msg)
     of_label = np.empty(other.n, np.float64)
     of_label[other.ids.codes] = other.values
-    return of_label[at][customers.ids.codes]
+    return of_label[at][wanted.codes]
 
 
 def _of_index(index: Any, name: str) -> Ids:
+    """Read who the customers are, each of them once."""
+    return _unique(_customers_of(index, name), name, "of the index ")
+
+
+def _customers_of(index: Any, name: str) -> Ids:
     """Read who the customers are; a panel's index has the cutoff beside them."""
     if index.nlevels > 1:
         levels = [level for level in index.names if level != CUTOFF]
@@ -140,7 +158,7 @@ def _of_index(index: Any, name: str) -> Ids:
             msg = f"{name} is indexed by {list(index.names)}: the index must hold the customer, and no more than a cutoff beside"
             raise DataError(msg)
         index = index.get_level_values(1 - list(index.names).index(CUTOFF))
-    return _unique(_frame.ids(_frame.table({"customer": index.array}), "customer"), name, "of the index ")
+    return _frame.ids(_frame.table({"customer": index.array}), "customer")
 
 
 def _unique(ids: Ids, name: str, where: str = "") -> Ids:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from crmkit import _frame, _options
 from crmkit.errors import DataError, OptionError
 from crmkit.metrics import _ranked
 from crmkit.results import Estimate, confidence_level, critical_value
+from crmkit.targeting import _customers
 from crmkit.targeting._customers import LARGEST
 
 __all__ = ["Campaign", "ProfitCurve", "mean_accepted", "profit_curve"]
@@ -148,11 +149,13 @@ def profit_curve(
         Whether the customer churned, per row: 1 or 0, True or False. Take customers the model was not fitted on.
     p : Series, array or list
         Probability of churn of the same customers in the same order, from 0 to 1.
-    value : float, Series, array or list, default 200
-        What a customer who stays is worth: one number, or one for each customer in the same order.
-    offer_cost : float, Series, array or list, default 10
+    value : float, Series, mapping, array or list, default 200
+        What a customer who stays is worth: one number, or one for each customer. Where `y` is a Series indexed by id, or by id
+        and ``cutoff``, a Series or a mapping is looked up by id, and may hold others too; an array or a list is taken in the
+        same order.
+    offer_cost : float, Series, mapping, array or list, default 10
         Cost of the offer, for those who take it: churners who stay for it, and customers who would have stayed anyway.
-    contact_cost : float, Series, array or list, default 1
+    contact_cost : float, Series, mapping, array or list, default 1
         Cost of contacting a customer.
     accept : float or pair of float, default 0.3
         Share of churners that the offer keeps, from 0 to 1; a pair (alpha, beta) of a beta distribution stands for its mean.
@@ -169,8 +172,8 @@ def profit_curve(
     Raises
     ------
     DataError
-        A value is missing or infinite, a label is neither 0 nor 1, a probability lies outside 0 to 1, or lengths or indexes
-        differ.
+        A value is missing or infinite, a label is neither 0 nor 1, a probability lies outside 0 to 1, lengths or indexes
+        differ, or a customer has no value.
     OptionError
         `value` is a number not above 0, a cost is below 0, or `accept`, `at` or `level` is out of its range.
 
@@ -336,7 +339,9 @@ def _per_customer(y: Any, given: Any, n: int, *, name: str, cost: bool = False) 
     """One number for all, or one for each row of `y`."""
     if isinstance(given, (int, float, np.number)):
         return np.array([_options.number(name, given, low=0.0 if cost else LEAST, high=LARGEST)])
-    values = _ranked.read_scores(y, given, n, name=name, probability=False)
+    values = _named(y, given, name)
+    if values is None:
+        values = _ranked.read_scores(y, given, n, name=name, probability=False)
     # a single customer may be worth nothing, or less; a cost below zero is a slip of the sign
     outside = (np.abs(values) > LARGEST) | (cost & (values < 0.0))
     if outside.any():
@@ -347,6 +352,15 @@ def _per_customer(y: Any, given: Any, n: int, *, name: str, cost: bool = False) 
         )
         raise DataError(msg)
     return values
+
+
+def _named(y: Any, given: Any, name: str) -> Floats | None:
+    """Look numbers up by the ids in the index of `y`; None where one of the two has no ids."""
+    index, own = getattr(y, "index", None), getattr(given, "index", None)
+    by_name = isinstance(given, Mapping) or (own is not None and not callable(own))
+    if index is None or callable(index) or not by_name or index.equals(own):
+        return None
+    return _customers.looked_up(index, given, name, "y")
 
 
 def _shares(at: float | Sequence[float]) -> Floats:
