@@ -5,11 +5,13 @@ from crmkit.plot.churn import churn_calibration, churn_drivers, churn_gains, chu
 from crmkit.plot.clv import clv_calibration, clv_tracking, clv_value, clv_value_histogram
 from crmkit.plot.clv_model import clv_expectation, clv_heterogeneity, clv_p_alive
 from crmkit.plot.cohort import cohort_heatmap, cohort_retention
+from crmkit.plot.experiment import experiment_effects, experiment_looks
 from crmkit.plot.feedback import feedback_change, feedback_distribution, feedback_drivers, feedback_nps, feedback_trend
 from crmkit.plot.recommend import recommend_coverage, recommend_metrics, recommend_neighbours
 from crmkit.plot.rfm import rfm_distributions, rfm_heatmap, rfm_lorenz, rfm_map, rfm_segments, rfm_transitions
 from crmkit.plot.survival import survival_curve, survival_hazard_ratios
 from crmkit.plot.targeting import targeting_profit
+from crmkit.plot.uplift import uplift_calibration, uplift_policy, uplift_qini
 
 __all__ = [
     "basket_rules",
@@ -26,6 +28,8 @@ __all__ = [
     "clv_value_histogram",
     "cohort_heatmap",
     "cohort_retention",
+    "experiment_effects",
+    "experiment_looks",
     "feedback_change",
     "feedback_distribution",
     "feedback_drivers",
@@ -43,4 +47,7 @@ __all__ = [
     "survival_curve",
     "survival_hazard_ratios",
     "targeting_profit",
+    "uplift_calibration",
+    "uplift_policy",
+    "uplift_qini",
 ]
