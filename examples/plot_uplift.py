@@ -96,10 +96,9 @@ next_customers = crm.datasets.make_experiment(n_customers=5_000, rng=1)
 effect = crm.uplift.predict(model, next_customers.customers)
 mailed = effect.nlargest(1_500).index
 truth = next_customers.truth["visited_voucher"]
-(
-    truth[mailed].mean().round(3),
-    truth.mean().round(3),
-)  # true effect: on those mailed, on all
+
+# the true effect on those mailed, and on all
+truth[mailed].mean().round(3), truth.mean().round(3)
 
 # %%
 # When there is nothing to find
