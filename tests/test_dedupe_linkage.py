@@ -204,7 +204,7 @@ def made_pairs(blocks, sides, **options):
 def test_pairs_are_made_once_and_all_of_them(keys, window, second):
     n = len(keys[0])
     other = min(second, n - 1)
-    sides = Sides.of(n - other, other)
+    sides = Sides.of(n - other, other or None)
     side = sides.of_row.tolist()
     blocks = [laid_out(rule, sides, window if number == 1 else 0) for number, rule in enumerate(keys)]
     windows = {1: window} if window else {}

@@ -62,8 +62,8 @@ def assign_ids(
     known: Any,
     clusters: Any,
     /,
-    fields: Mapping[Any, Any] | None = None,
     *,
+    fields: Mapping[Any, Any] | None = None,
     model: Any = None,
     blocking: Sequence[str | Sequence[str]] | None = None,
     threshold: float = 0.95,
@@ -88,7 +88,7 @@ def assign_ids(
         The model the known records were clustered by: nothing is then learned anew, and one record can be assigned at once. Its
         rules say which pairs are compared.
     blocking : list of str or tuple of str, optional
-        Without `model`: which pairs to compare, as in `candidate_pairs`.
+        Which pairs to compare, as in `candidate_pairs`; by default those of the model's rules.
     threshold : float, default 0.95
         Least probability, between 0 and 1, at which a pair is linked.
     id : str, optional
@@ -142,7 +142,9 @@ def assign_ids(
         msg = f"model= is a {type(model).__name__}, not a FellegiSunter"
         raise OptionError(msg)
     wanted = _score.wanted(model) if model is not None else checked(fields)
-    rules: Any = [*model.rules.values()] if model is not None else blocking
+    rules: Any = blocking
+    if blocking is None and model is not None:
+        rules = list(model.rules.values()) or None
     setting = Setting.of(wanted, rules, max_pairs, max_block)
     prepared = prepare([known, new], wanted, id, within=(False, True))
     of = cluster_codes(clusters, prepared.frames[0], prepared.ids[0], id)

@@ -61,10 +61,10 @@ def link(
     left: Any,
     right: Any,
     /,
+    *,
     fields: Mapping[Any, Any],
     blocking: Sequence[str | Sequence[str]] | None = None,
     threshold: float = 0.95,
-    *,
     id: str | None = None,  # noqa: A002
     one_to_one: bool = False,
     ties: str = "first",
@@ -136,7 +136,7 @@ def link(
     >>> from crmkit import datasets, dedupe
     >>> contacts = datasets.make_records(n_records=2000)
     >>> shop, service = contacts.records.iloc[:1000], contacts.records.iloc[1000:]
-    >>> found = dedupe.link(shop, service, contacts.fields, one_to_one=True)
+    >>> found = dedupe.link(shop, service, fields=contacts.fields, one_to_one=True)
     >>> bool(found.links["left"].is_unique and found.links["right"].is_unique)
     True
     """

@@ -23,7 +23,7 @@ LETTERS = str.maketrans(
 )
 _NOTHING = """n/a,n.a.,n.a,na,none,null,nil,nan,unknown,unk,unbekannt,inconnu,desconocido,missing,undefined,not available,
 not-available,not applicable,not-applicable,not known,not given,not provided,no data,no name,noname,keine angabe,k.a.,anonymous,
-anonym,test,tester,dummy,tbd,tba,xx,xxx,xxxx,asdf,asdfasdf,-,--,---,.,..,...,?,??,???,*,**,***,/,//,#,x"""
+anonym,test,tester,dummy,tbd,tba,xx,xxx,xxxx,asdf,asdfasdf,-,--,---,.,..,...,?,??,???,*,**,***,/,//,#"""
 NOTHING = frozenset(_NOTHING.replace("\n", "").split(","))
 _TITLES = "mr mrs ms miss mx dr prof professor sir dame rev revd herr frau hr fr dipl ing mag mme mlle sr sra srta"
 TITLES = frozenset(_TITLES.split())
@@ -117,12 +117,14 @@ def name(value: str, *, nicknames: bool = False) -> str:
 
 def email(value: str) -> str:
     """Write an address in small letters, without the tag behind a plus, without dots where the provider ignores them."""
-    value = value.strip().lower() if value.isascii() else unicodedata.normalize("NFKC", value).strip().casefold()
-    if " " in value or value.startswith("mailto:"):
-        value = value.removeprefix("mailto:").replace(" ", "")
-    local, at, domain = value.rpartition("@")
-    if not at:
-        return plain(value)
+    if "@" not in value:
+        value = unicodedata.normalize("NFKC", value)
+        if "@" not in value:
+            return plain(value)
+    value = value.lower() if value.isascii() else unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
+    if not value.isalnum():  # blanks inside an address are slips
+        value = "".join(value.split()).removeprefix("mailto:")
+    local, _, domain = value.rpartition("@")
     if "+" in local:
         local = local.partition("+")[0] or local
     if domain in DOTLESS:

@@ -74,7 +74,7 @@ def prepare(
     check_columns(frames, wanted)
     ids = tuple(record_ids(frame, id_column) for frame in frames)
     encoded = [encode_field(frames, column, kind, levels) for column, (kind, levels) in wanted.items()]
-    sides = Sides.of(len(frames[0]), sum(map(len, frames[1:])), within=within)
+    sides = Sides.of(*map(len, frames), within=within)
     order = content_order(encoded, np.concatenate([one.codes for one in ids]), sides)
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)

@@ -148,7 +148,8 @@ class Sides:
     def of(cls, n: int, other: int | None = None, *, within: tuple[bool, bool] = (False, False)) -> Sides:
         """Rows 0 to n are of one table, `other` more of a second; `within` says which of two are also compared with itself."""
         side = np.repeat(np.array([0, 1], dtype=np.int8), [n, other or 0])
-        allowed = np.array([[True, True], [True, True]]) if not other else np.array([[within[0], True], [True, within[1]]])
+        alone = other is None
+        allowed = np.array([[alone or within[0], True], [True, alone or within[1]]])
         return cls(_frame.readonly(side), _frame.readonly(allowed))
 
     def reordered(self, order: npt.NDArray[np.int64]) -> Sides:

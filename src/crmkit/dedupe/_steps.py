@@ -24,8 +24,8 @@ Codes = npt.NDArray[np.int32]
 def candidate_pairs(
     records: Any,
     /,
-    blocking: Sequence[str | Sequence[str]],
     *,
+    blocking: Sequence[str | Sequence[str]],
     other: Any = None,
     fields: Mapping[Any, Any] | None = None,
     id: str | None = None,  # noqa: A002
@@ -85,7 +85,7 @@ def candidate_pairs(
     >>> import pandas as pd
     >>> from crmkit import dedupe
     >>> people = pd.DataFrame({"name": ["Ann Lee", "Anne Lee", "Bob Ray", "ann lee"], "city": ["Bonn", "Bonn", "Bonn", None]})
-    >>> dedupe.candidate_pairs(people, ["name", ("city", "prefix(name, 3)")])[["left", "right"]].values.tolist()
+    >>> dedupe.candidate_pairs(people, blocking=["name", ("city", "prefix(name, 3)")])[["left", "right"]].values.tolist()
     [[0, 3], [0, 1]]
     """
     tables = [records] if other is None else [records, other]
@@ -116,8 +116,8 @@ def compare_pairs(
     records: Any,
     pairs: Any,
     /,
-    fields: Mapping[Any, Any],
     *,
+    fields: Mapping[Any, Any],
     other: Any = None,
     id: str | None = None,  # noqa: A002
     n_threads: int | None = None,
@@ -160,7 +160,7 @@ def compare_pairs(
     >>> from crmkit import dedupe
     >>> people = pd.DataFrame({"name": ["Martha", "Marhta", "Bob"], "born": ["1980-02-03", "1980-02-04", ""]})
     >>> pairs = pd.DataFrame({"left": [0, 0], "right": [1, 2]})
-    >>> dedupe.compare_pairs(people, pairs, {"name": "name", "born": "date"})[["name", "born"]].values.tolist()
+    >>> dedupe.compare_pairs(people, pairs, fields={"name": "name", "born": "date"})[["name", "born"]].values.tolist()
     [[2, 1], [0, -1]]
     """
     prepared = prepare([records] if other is None else [records, other], checked(fields), id)

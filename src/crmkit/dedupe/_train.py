@@ -29,8 +29,8 @@ MAX_PAIRS = 20_000_000
 def fit_fellegi_sunter(
     records: Any,
     /,
-    fields: Mapping[Any, Any] | None = None,
     *,
+    fields: Mapping[Any, Any] | None = None,
     blocking: Sequence[str | Sequence[str]] | None = None,
     labels: Any = None,
     term_frequency: Sequence[str] | None = None,
@@ -114,7 +114,7 @@ def fit_fellegi_sunter(
     --------
     >>> from crmkit import datasets, dedupe
     >>> contacts = datasets.make_records(n_records=2000)
-    >>> model = dedupe.fit_fellegi_sunter(contacts.records, contacts.fields)
+    >>> model = dedupe.fit_fellegi_sunter(contacts.records, fields=contacts.fields)
     >>> model.converged, model.m["email"][-1] > model.u["email"][-1]
     (True, True)
     """
