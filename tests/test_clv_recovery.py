@@ -81,7 +81,7 @@ def with_traits(rng, n, r, alpha, s, beta, vip, old):
 STUDIES = {
     "bg_nbd": (1500, bg_nbd, clv.fit_bg_nbd, {"r": 0.8, "alpha": 6.0, "a": 0.8, "b": 2.5}),
     "mbg_nbd": (
-        1500,
+        5000,
         lambda *given: bg_nbd(*given, early=True),
         clv.fit_mbg_nbd,
         {"r": 0.8, "alpha": 6.0, "a": 0.8, "b": 2.5},
