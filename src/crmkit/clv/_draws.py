@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _options
+from crmkit import _frame, _options
 from crmkit.clv._fitted import FittedModel
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.errors import DataWarning, FitError, OptionError
 from crmkit.results import Estimate, confidence_level
 
-__all__ = ["Ranks", "models_around", "total", "with_a_process"]
+__all__ = ["Kinds", "Ranks", "models_around", "total", "warn_of", "with_a_process"]
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Kind = TypeVar("Kind", bound=FittedModel)
 
 _WIDEST = 3.0  # standard error of a log parameter (a factor of 20) beyond which draws say nothing about customers
@@ -35,6 +37,45 @@ def with_a_process(model: Any, what: str) -> PurchaseModel:
     raise FitError(msg)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Kinds:
+    """The rows of a table by the traits that a model's covariates scale its parameters with; one kind where it has none."""
+
+    traits: tuple[dict[str, float], ...]
+    group: Integers
+
+    @classmethod
+    def of(cls, model: PurchaseModel, frame: Any) -> Kinds:
+        """Read a model's covariates from a table."""
+        columns = list(dict.fromkeys(column for own in model.coefficients.values() for column in own))
+        if not columns:
+            return cls(({},), np.zeros(len(_frame.read(frame)), np.int64))
+        values = np.column_stack([_frame.numbers(frame, column) for column in columns])
+        distinct, group = np.unique(values, axis=0, return_inverse=True)
+        traits = tuple(dict(zip(columns, row, strict=True)) for row in distinct.tolist())
+        return cls(traits, group.reshape(-1).astype(np.int64))
+
+    def plain(self, model: PurchaseModel, group: Integers) -> list[tuple[PurchaseModel, Any]]:
+        """Return the plain model of each kind among rows of these groups, with the places of its rows."""
+        if not model.coefficients:
+            return [(model, slice(None))]
+        order = np.argsort(group, kind="stable")
+        codes, starts = np.unique(group[order], return_index=True)
+        places = np.split(order, starts[1:])
+        return [(model.of(self.traits[code]), at) for code, at in zip(codes, places, strict=True)]
+
+    def future(self, model: PurchaseModel, group: Integers, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats, Floats]:
+        """Return what rows go on by (`_kernels.futures`), and their P(alive)."""
+        if not model.coefficients:
+            return *model._future(x, t_x, T), model._alive(x, t_x, T)
+        kind, numbers, alive = 0, np.empty((6, x.size)), np.empty(x.size)
+        for plain, at in self.plain(model, group):
+            own = tuple(np.ascontiguousarray(column[at]) for column in (x, t_x, T))
+            kind, numbers[:, at] = plain._future(*own)
+            alive[at] = plain._alive(*own)
+        return kind, numbers, alive
+
+
 def models_around(model: Kind, draws: int, random: np.random.Generator) -> tuple[list[Kind], str]:
     """Draw models from the normal distribution of the log parameters, and say in words what they leave out.
 
@@ -49,10 +90,21 @@ def models_around(model: Kind, draws: int, random: np.random.Generator) -> tuple
     variances, directions = np.linalg.eigh(given)
     wide = bool((variances > _WIDEST**2).any())
     spread = directions * np.sqrt(np.clip(variances, 0.0, _WIDEST**2))
-    centre = np.log(np.array([getattr(model, name) for name in model.PARAMETERS]))
+    logs = np.log(np.array([getattr(model, name) for name in model.PARAMETERS]))
+    traits: Mapping[str, Mapping[str, float]] = getattr(model, "coefficients", {})
+    terms = [(parameter, column) for parameter, own in traits.items() for column in own]
+    centre = np.concatenate([logs, [traits[parameter][column] for parameter, column in terms]])
     theta = centre + random.standard_normal((draws, centre.size)) @ spread.T
-    drawn = [dataclasses.replace(model, **dict(zip(model.PARAMETERS, row, strict=True))) for row in np.exp(theta).tolist()]
-    held = [name for name, is_free in zip(model.PARAMETERS, free, strict=True) if is_free]
+    drawn = []
+    for row in theta.tolist():
+        changed: dict[str, Any] = dict(zip(model.PARAMETERS, np.exp(row[: logs.size]).tolist(), strict=True))
+        if terms:
+            changed["coefficients"] = {parameter: {} for parameter in traits}
+            for (parameter, column), value in zip(terms, row[logs.size :], strict=True):
+                changed["coefficients"][parameter][column] = value
+        drawn.append(dataclasses.replace(model, **changed))
+    names = [*model.PARAMETERS, *(f"{column} on {parameter}" for parameter, column in terms)]
+    held = [name for name, is_free in zip(names, free, strict=True) if is_free]
     how = [f"{', '.join(held)} stay where they are"] if held else []
     how += [f"along what is nearly free the standard error in logs is taken as {_WIDEST:g}"] if wide else []
     return drawn, f"{model.TITLE}: {model.diagnosis}; in the draws {' and '.join(how)}" if how else ""

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options, _threads
 from crmkit._kernels import futures as _k
-from crmkit.clv._ask import capability, discounting, same_unit
-from crmkit.clv._draws import Ranks, models_around, total, warn_of, with_a_process
+from crmkit.clv._ask import capability, discounting, of_rows, same_unit
+from crmkit.clv._draws import Kinds, Ranks, models_around, total, warn_of, with_a_process
 from crmkit.clv._rows import read_histories
 from crmkit.clv.bg_bb import BgBb
 from crmkit.clv.gamma_gamma import GammaGamma, read_spends
@@ -147,8 +147,8 @@ def equity(
             " take fewer draws, or fewer segments"
         )
         raise LimitError(msg)
-    worth = share * np.asarray(buying.discounted_purchases(rate, x, t_x, T, t=ahead, n_threads=n_threads))
-    worth = worth * spend.expected_spend(count, mean)
+    to_come = of_rows(buying, "discounted_purchases", frame)(rate, x, t_x, T, t=ahead, n_threads=n_threads)
+    worth = share * np.asarray(to_come) * spend.expected_spend(count, mean)
 
     endless = math.isinf(ahead)
     end = -math.log(_FAINT) / rate if endless else ahead
@@ -157,7 +157,9 @@ def equity(
     drawn_spend, spend_note = models_around(spend, ranks.draws, random)
     seed = random.integers(0, 2**64, dtype=np.uint64)
     # customers in an order of their own, so that chances do not follow the order of the rows
-    order = np.lexsort((mean, T, t_x, x) if groups is None else (groups.codes, mean, T, t_x, x))
+    kinds = Kinds.of(buying, frame)
+    order = np.lexsort((mean, T, t_x, x, kinds.group) if groups is None else (groups.codes, mean, T, t_x, x, kinds.group))
+    kind_of = kinds.group[order]
     x, t_x, T = (_frame.readonly(column[order]) for column in (x, t_x, T))
     bought = np.where(count > 0.0, count * mean, 0.0)[order]
     segment = np.zeros(x.size, np.int64) if groups is None else np.ascontiguousarray(groups.codes[order])
@@ -165,9 +167,8 @@ def equity(
 
     def work(piece: tuple[int, int]) -> None:
         for d in range(*piece):
-            kind, numbers = drawn[d]._future(x, t_x, T)
+            kind, numbers, alive = kinds.future(drawn[d], kind_of, x, t_x, T)
             p, q, v = drawn_spend[d].p, drawn_spend[d].q, drawn_spend[d].v
-            alive = drawn[d]._alive(x, t_x, T)
             _k.discounted_totals(kind, numbers, alive, segment, end, endless, rate, p, q + p * x, v + bought, seed, d, totals[d])
 
     _threads.run(work, _threads.chunks(ranks.draws, -(-ranks.draws // _PIECES)), n_threads=n_threads)

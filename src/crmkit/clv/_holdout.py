@@ -10,6 +10,8 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from crmkit import _frame
+from crmkit.clv._ask import of_rows
+from crmkit.clv._draws import Kinds
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import check_histories, read_histories, read_unit
 from crmkit.errors import DataError, OptionError
@@ -34,6 +36,7 @@ class Holdout:
     previous: Floats | None
     horizon: float
     kind: str
+    frame: Any
 
     @classmethod
     def read(cls, known: Any, models: list[Any]) -> Holdout:
@@ -66,24 +69,32 @@ class Holdout:
         if "previous_frequency" in frame.columns:
             previous = _frame.numbers(frame, "previous_frequency", nonnegative=True, whole=True)
         check_histories(x, t_x, T)
-        return cls(x, t_x, T, actual, previous, float(lengths[0]), frame.kind)
+        return cls(x, t_x, T, actual, previous, float(lengths[0]), frame.kind, frame)
+
+    def expected(self, model: PurchaseModel, n_threads: int | None) -> Floats:
+        """Return the purchases that a model expects of each customer."""
+        answer = of_rows(model, "expected_purchases", self.frame)
+        return np.asarray(answer(self.horizon, self.x, self.t_x, self.T, n_threads=n_threads))
 
     def chances(self, model: PurchaseModel) -> tuple[Floats, Floats]:
         """Return, for each customer, the probability of fewer purchases than were made, and of exactly as many."""
         fewer, exactly = np.empty(self.actual.size), np.empty(self.actual.size)
-        order = np.argsort(self.actual, kind="stable")
-        at = 0
-        while at < order.size:
-            # few purchases first: the table of probabilities is as wide as the largest number in it
-            rows = order[at : at + max(_CELLS // 16, 1)]
-            rows = rows[: max(int(_CELLS / (self.actual[rows[-1]] + 2.0)), 1)]
-            made = self.actual[rows].astype(np.int64)
-            found = model.purchase_distribution(int(made[-1]), self.horizon, self.x[rows], self.t_x[rows], self.T[rows])
-            place = np.arange(rows.size)
-            exactly[rows] = found[place, made]
-            below = np.cumsum(found, axis=1)
-            fewer[rows] = np.where(made > 0, below[place, np.maximum(made - 1, 0)], 0.0)
-            at += rows.size
+        kinds = Kinds.of(model, self.frame)
+        for plain, at in kinds.plain(model, kinds.group):
+            own = np.arange(self.actual.size)[at]
+            order = own[np.argsort(self.actual[own], kind="stable")]
+            done = 0
+            while done < order.size:
+                # few purchases first: the table of probabilities is as wide as the largest number in it
+                rows = order[done : done + max(_CELLS // 16, 1)]
+                rows = rows[: max(int(_CELLS / (self.actual[rows[-1]] + 2.0)), 1)]
+                made = self.actual[rows].astype(np.int64)
+                found = plain.purchase_distribution(int(made[-1]), self.horizon, self.x[rows], self.t_x[rows], self.T[rows])
+                place = np.arange(rows.size)
+                exactly[rows] = found[place, made]
+                below = np.cumsum(found, axis=1)
+                fewer[rows] = np.where(made > 0, below[place, np.maximum(made - 1, 0)], 0.0)
+                done += rows.size
         return fewer, exactly
 
     def naive(self) -> dict[str, tuple[Floats, Floats | None]]:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options, _threads
 from crmkit._kernels import futures as _k
-from crmkit.clv._ask import capability, same_unit
-from crmkit.clv._draws import Ranks, models_around, total, warn_of, with_a_process
+from crmkit.clv._ask import capability, of_rows, same_unit
+from crmkit.clv._draws import Kinds, Ranks, models_around, total, warn_of, with_a_process
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import COLUMNS, read_histories
 from crmkit.clv._units import horizon_in
@@ -88,7 +88,8 @@ def prediction_interval(
     model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
         A fitted purchase model.
     summary : DataFrame
-        One row per customer with `frequency`, `recency` and `T` in the model's unit; with `spend` also `monetary_value`.
+        One row per customer with `frequency`, `recency` and `T` in the model's unit, and the model's covariates if it has any;
+        with `spend` also `monetary_value`.
     horizon : float or str
         How far to look beyond `T`: a number in the model's unit, or a duration such as "90D", "39W" or "1Y".
     level : float, default 0.95
@@ -164,16 +165,17 @@ def prediction_interval(
     frame = _frame.read(summary)
     same_unit(buying, frame)
     x, t_x, T = read_histories(frame)
-    history: tuple[Floats, ...] = (x, t_x, T)
+    kinds = Kinds.of(buying, frame)
+    history: tuple[Any, ...] = (kinds.group, x, t_x, T)
     used: tuple[str, ...] = COLUMNS
-    expected = np.asarray(buying.expected_purchases(ahead, x, t_x, T, n_threads=n_threads))
+    expected = np.asarray(of_rows(buying, "expected_purchases", frame)(ahead, x, t_x, T, n_threads=n_threads))
     columns: dict[str, Any] = {"purchases": expected}
     paying, worth = None, None
     if isinstance(spend, GammaGamma):
         count, mean = read_spends(frame)
         history, used = (*history, np.where(count > 0.0, mean, 0.0)), (*COLUMNS, *SPEND_COLUMNS)
         paying, worth = spend, expected * spend.expected_spend(count, mean)
-    found = drawn_futures(buying, paying, history, ahead, ranks, random, n_threads)
+    found = drawn_futures(buying, paying, kinds, history, ahead, ranks, random, n_threads)
     columns |= {"purchases_low": found.low, "purchases_high": found.high}
     n = expected.size
     value = None
@@ -207,13 +209,14 @@ class Futures:
 def drawn_futures(
     model: PurchaseModel,
     spend: GammaGamma | None,
-    history: tuple[Floats, ...],
+    kinds: Kinds,
+    history: tuple[Any, ...],
     ahead: float,
     ranks: Ranks,
     random: np.random.Generator,
     n_threads: int | None,
 ) -> Futures:
-    """Simulate the next `ahead` of every row, whose history is x, t_x, T and, with `spend`, the mean amount."""
+    """Simulate the next `ahead` of every row, whose history is its kind, x, t_x, T and, with `spend`, the mean amount."""
     draws = ranks.draws
     drawn, note = models_around(model, draws, random)
     drawn_spend, spend_note = models_around(spend, draws, random) if spend is not None else ([], "")
@@ -228,19 +231,19 @@ def drawn_futures(
 
     def work(piece: tuple[int, int]) -> tuple[Integers, Floats]:
         here = slice(*piece)
-        x, t_x, T = (_frame.readonly(column[here]) for column in rows[:3])
+        group = rows[0][here]
+        x, t_x, T = (_frame.readonly(column[here]) for column in rows[1:4])
         times = _frame.readonly(copies[here])
         counts = np.empty((draws, x.size), np.int32)
         values = np.empty((draws, x.size if spend is not None else 0))
         totals, worths = np.zeros(draws, np.int64), np.zeros(draws)
         for d, likely in enumerate(drawn):
-            kind, numbers = likely._future(x, t_x, T)
-            alive = likely._alive(x, t_x, T)
+            kind, numbers, alive = kinds.future(likely, group, x, t_x, T)
             if spend is None:
                 totals[d] = _k.counts(kind, numbers, alive, times, ahead, chances[d], seed, d, piece[0], counts[d])
             else:
                 p, q, v = drawn_spend[d].p, drawn_spend[d].q, drawn_spend[d].v
-                shape, scale = q + p * x, v + x * rows[3][here]
+                shape, scale = q + p * x, v + x * rows[4][here]
                 totals[d], worths[d] = _k.spends(
                     kind, numbers, alive, times, ahead, chances[d], p, shape, scale, seed, d, piece[0], counts[d], values[d]
                 )
@@ -259,7 +262,7 @@ def drawn_futures(
     return Futures(low[which], high[which], value_low, value_high, totals, worths, [note, spend_note])
 
 
-def _distinct(history: tuple[Floats, ...]) -> tuple[list[Floats], Integers, Integers]:
+def _distinct(history: tuple[Any, ...]) -> tuple[list[Any], Integers, Integers]:
     """Return the distinct rows in ascending order, which of them each row is, and how many rows each of them is."""
     order = np.lexsort(history[::-1])
     columns = [column[order] for column in history]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options, _threads
 from crmkit._kernels import futures as _k
 from crmkit.clv._ask import capability, same_unit
-from crmkit.clv._draws import with_a_process
+from crmkit.clv._draws import Kinds, with_a_process
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.clv._rows import COLUMNS, read_histories
 from crmkit.clv._units import days_in, horizon_in
@@ -159,22 +159,25 @@ def simulate(
         width = max(5, len(str(n)))
         names = np.array([f"C{number:0{width}d}" for number in range(1, n + 1)], dtype=object)
         ids = _frame.ids(_frame.table({"customer_id": names}), "customer_id")
-        kind = "pandas"
+        buying._same_for_all()
+        kinds, kind = Kinds(({},), np.zeros(n, np.int64)), "pandas"
     else:
         frame = _frame.read(summary)
         same_unit(buying, frame)
         history = read_histories(frame)
         n, spread, kind = history[0].size, 0.0, frame.kind
         count, mean = read_spends(frame) if spend is not None else (np.zeros(n), np.zeros(n))
-        ids = _ids(frame)
-    buying._read(ahead, *history)  # the checks of the model's own histories and horizons
+        ids, kinds = _ids(frame), Kinds.of(buying, frame)
+    plain = buying if summary is None or not buying.coefficients else buying.of(kinds.traits[0])
+    plain._read(ahead, *history)  # the checks of the model's own histories and horizons
     # in the order of the ids: the story of a customer does not follow the order of the rows
     place = ids.codes.astype(np.int64)
     sequence = np.argsort(place)
     x, t_x, T, count, mean = (_frame.readonly(column[sequence]) for column in (*history, count, mean))
     seed = random.integers(0, 2**64, dtype=np.uint64)
     joined = random.uniform(0.0, spread, n) if spread > 0.0 else np.zeros(n)
-    told = _told(buying, (x, t_x, T), ahead, joined, seed, n_threads)
+    future = kinds.future(buying, kinds.group[sequence], x, t_x, T)
+    told = _told(*future, ahead - joined, seed, n_threads)
 
     customer = np.repeat(np.arange(n), told.bought)
     time = joined[customer] + told.time
@@ -217,18 +220,8 @@ class _Told:
     time: Floats
 
 
-def _told(
-    model: PurchaseModel,
-    history: tuple[Floats, Floats, Floats],
-    ahead: float,
-    joined: Floats,
-    seed: np.uint64,
-    n_threads: int | None,
-) -> _Told:
-    x, t_x, T = (_frame.readonly(column) for column in history)
-    n = x.size
-    kind, numbers = model._future(x, t_x, T)
-    alive, horizon = model._alive(x, t_x, T), ahead - joined
+def _told(kind: int, numbers: Floats, alive: Floats, horizon: Floats, seed: np.uint64, n_threads: int | None) -> _Told:
+    n = alive.size
     bought, rate, leaving = np.zeros(n, np.int64), np.zeros(n), np.zeros(n)
     here, stays = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     pieces = _threads.chunks(n, _CUSTOMERS)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
-from crmkit.clv._draws import Ranks, total
+from crmkit.clv._draws import Kinds, Ranks, total
 from crmkit.clv._holdout import RIVALS, Holdout, log_scores
 from crmkit.clv._intervals import drawn_futures
 from crmkit.clv._purchase import PurchaseModel
@@ -184,7 +184,7 @@ def evaluate(
     ranks = Ranks.of(number, coverage_level) if number else None
     random = _options.generator(rng)
     data = Holdout.read(known, [model])
-    expected = np.asarray(model.expected_purchases(data.horizon, data.x, data.t_x, data.T, n_threads=n_threads))
+    expected = data.expected(model, n_threads)
     fewer, exactly = data.chances(model)
     gap = expected - data.actual
     squared = _mean(gap**2, level)
@@ -197,7 +197,9 @@ def evaluate(
         deciles[rows] = tenth
     interval, coverage, inside = None, None, None
     if ranks is not None:
-        found = drawn_futures(model, None, (data.x, data.t_x, data.T), data.horizon, ranks, random, n_threads)
+        kinds = Kinds.of(model, data.frame)
+        history = (kinds.group, data.x, data.t_x, data.T)
+        found = drawn_futures(model, None, kinds, history, data.horizon, ranks, random, n_threads)
         inside = ((found.low <= data.actual) & (data.actual <= found.high)).astype(np.float64)
         interval = total(math.fsum(expected), found.totals, ranks, n=gap.size)
         coverage = _share(inside, level)
@@ -286,8 +288,7 @@ def compare(models: Any, known: Any, /, *, n_threads: int | None = None) -> Any:
     data = Holdout.read(known, list(named.values()))
     forecasts: dict[str, tuple[Floats, Floats | None]] = {}
     for name, model in named.items():
-        expected = model.expected_purchases(data.horizon, data.x, data.t_x, data.T, n_threads=n_threads)
-        forecasts[name] = np.asarray(expected), log_scores(data.chances(model)[1])
+        forecasts[name] = data.expected(model, n_threads), log_scores(data.chances(model)[1])
     naive = data.naive()
     best = min((forecast for forecast, _ in naive.values()), key=lambda forecast: _error(forecast, data))
     forecasts |= naive
