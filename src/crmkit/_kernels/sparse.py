@@ -21,7 +21,10 @@ def from_coordinates(
     n_rows: int,
     n_columns: int,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-    """Sort entries by row and column and sum those of one cell, in the order in which they were given."""
+    """Sort entries by row and column and sum those of one cell, in the order in which they were given.
+
+    Places are 32 bits wide, as rows of frames are counted.
+    """
     n = row.size
     # two stable counting sorts, the lesser key first
     place = np.zeros(n_columns + 1, np.int64)
@@ -29,7 +32,7 @@ def from_coordinates(
         place[column[p] + 1] += 1
     for c in range(n_columns):
         place[c + 1] += place[c]
-    by_column = np.empty(n, np.int64)
+    by_column = np.empty(n, np.int32)
     for p in range(n):
         c = column[p]
         by_column[place[c]] = p
@@ -62,6 +65,8 @@ def from_coordinates(
                 summed[kept] = summed[p]
                 kept += 1
         start[r + 1] = kept
+    if kept == n:
+        return start, index, summed
     return start, index[:kept].copy(), summed[:kept].copy()
 
 

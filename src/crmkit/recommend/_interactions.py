@@ -191,15 +191,17 @@ def half_life_in_days(half_life: Any) -> float | None:
 def from_log(log: _events.EventLog, weight: str | None, half_life: float | None, end: Any) -> Interactions:
     """Sum the lines of `log` by customer and item; ages count back from `end`, by default the last event."""
     log.require("item", *(["time"] if half_life is not None else []))
-    bought = np.flatnonzero(log.lines.order >= 0)
-    if bought.size == 0:
+    bought = log.lines.order >= 0
+    n_lines = int(np.count_nonzero(bought))
+    if n_lines == 0:
         msg = f"none of the {len(log):,} rows is a purchase: nothing can be learned from refunds alone"
         raise DataError(msg)
-    everybody = np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(log.lines.start))
-    customer, customers = log.labels.used(everybody[bought])
-    item, items = cast(_frame.Labels, log.items).used(cast("npt.NDArray[np.int32]", log.lines.item)[bought])
-    time, of_line, bought_item = _frame.readonly(log.lines.time[bought]), customer, item
-    value = np.ones(bought.size) if weight in (None, "once") else amounts(log, weight)[bought]
+    # where every line is one, as is usual, nothing needs to be copied
+    lines = slice(None) if n_lines == len(log) else np.flatnonzero(bought)
+    customer, customers = log.labels.used(np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(log.lines.start))[lines])
+    item, items = cast(_frame.Labels, log.items).used(cast("npt.NDArray[np.int32]", log.lines.item)[lines])
+    time, of_line, bought_item = _frame.readonly(log.lines.time[lines]), customer, item
+    value = np.ones(n_lines) if weight in (None, "once") else amounts(log, weight)[lines]
     if half_life is not None:
         end = log.span.end if end is None else end
         halvings = (log.clock.moment(end) - time) / (log.clock.ticks_per_day * half_life)
@@ -219,7 +221,9 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     if total.max() > LARGEST:
         msg = f"the weights of one customer and item add up to {total.max():g}, more than 1e15; scale the column down"
         raise DataError(msg)
-    by_customer = Rows(start, index, np.maximum(total, SMALLEST).astype(np.float32))
+    del value
+    by_customer = Rows(start, index, np.maximum(total, SMALLEST, out=total).astype(np.float32))
+    del total
     by_item = Rows(*_k.transpose(by_customer.start, by_customer.index, by_customer.value, len(items)))
     age = gap = last = None
     if log.columns.get("time") is not None:
