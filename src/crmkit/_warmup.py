@@ -134,7 +134,7 @@ def _recommendations() -> None:
     recommend.top_items(recommend.fit_item_knn(found, shrinkage=1.0), k=2)
     for measure in ("bm25", "tfidf", "jaccard", "lift", "conditional"):
         recommend.fit_item_knn(found, measure=measure)
-    for fit in (recommend.fit_popularity, recommend.fit_frequency, recommend.fit_ease):
+    for fit in (recommend.fit_popularity, recommend.fit_frequency, recommend.fit_ease, recommend.fit_als, recommend.fit_user_knn):
         recommend.top_items(fit(found), k=2)
     # without times or amounts, and for customers who are new to the model
     found = recommend.interactions(_lines(), time=None, amount=None)
