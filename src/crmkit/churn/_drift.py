@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from crmkit import _frame, _learn, _options, metrics
 from crmkit._learn import MISSING, UNSEEN, Matrix, Table
 from crmkit.churn._model import ChurnModel
 from crmkit.churn._times import Times, read_times
-from crmkit.errors import DataError, OptionError
+from crmkit.errors import DataError, DataWarning, OptionError
 from crmkit.results import Estimate, Model, confidence_level
 
 __all__ = ["Drift", "drift"]
@@ -42,8 +43,8 @@ class Drift:
     decay : DataFrame or None
         Where the label is known now, one row per cutoff: ``cutoff``, ``age_days`` (since the last cutoff fitted on),
         ``rows``, ``observed`` and ``predicted`` (share of churners), ``auc``, ``auc_low``, ``auc_high``,
-        ``average_precision``, ``brier``, ``log_loss``. Without cutoffs one row; measures that need both labels are missing
-        where there is one, as is the age without cutoffs.
+        ``average_precision``, ``brier``, ``log_loss``. Without cutoffs there is one row, and no age; where all labels are the
+        same, measures that need both are missing.
     unscored : int
         Rows now that the model cannot score, since they lack a feature that was never missing in the fit.
 
@@ -103,6 +104,11 @@ def drift(model: Model, before: Any, after: Any, /, *, bins: int = 10, level: fl
         A value cannot be read, or a frame has fewer than 50 rows.
     OptionError
         `model` is not a model of `fit`, or `bins` or `level` is outside what it may be.
+
+    Warns
+    -----
+    DataWarning
+        All labels of a cutoff are the same.
 
     Notes
     -----
@@ -241,7 +247,7 @@ def _decay(model: ChurnModel, frame: _frame.Frame, kept: npt.NDArray[np.int64], 
     for moment in np.unique(moments):
         here = moments == moment
         found: dict[str, float] = {
-            "age_days": _age(model, times, int(moment)),
+            **_age(model, times, int(moment)),
             "rows": float(here.sum()),
             "observed": float(y[here].mean()),
             "predicted": float(p[here].mean()),
@@ -257,6 +263,14 @@ def _decay(model: ChurnModel, frame: _frame.Frame, kept: npt.NDArray[np.int64], 
         found["log_loss"] = float(-np.where(y[here], np.log(held), np.log1p(-held)).mean())
         for name, value in found.items():
             rows.setdefault(name, []).append(value)
+    lonely = int(np.isnan(rows["auc"]).sum())
+    if lonely:
+        warnings.warn(
+            f"{lonely} of {len(rows['auc'])} cutoffs have one label only: their AUC and average precision are missing."
+            " Silence with warnings.simplefilter('ignore', crmkit.errors.DataWarning).",
+            DataWarning,
+            stacklevel=3,
+        )
     columns: dict[str, Any] = {}
     if times is not None:
         columns["cutoff"] = _frame.Moments(np.unique(moments), times.clock)
@@ -264,10 +278,10 @@ def _decay(model: ChurnModel, frame: _frame.Frame, kept: npt.NDArray[np.int64], 
     return _frame.table(columns, kind=frame.kind)
 
 
-def _age(model: ChurnModel, times: Times | None, moment: int) -> float:
-    """Days from the last cutoff fitted on to this one, on the wall clock."""
+def _age(model: ChurnModel, times: Times | None, moment: int) -> dict[str, float]:
+    """Give the days from the last cutoff fitted on to this one, on the wall clock, where both are known."""
     if times is None or not model.cutoffs:
-        return float("nan")
+        return {}
     last = times.clock.moment(model.cutoffs[-1])
     wall = int(times.wall[times.cutoff == moment][0])
-    return (wall - last) / times.clock.ticks_per_day
+    return {"age_days": (wall - last) / times.clock.ticks_per_day}

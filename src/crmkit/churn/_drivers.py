@@ -14,7 +14,7 @@ from crmkit import _frame, _learn, _options
 from crmkit._learn import Table
 from crmkit.churn._model import ChurnModel
 from crmkit.churn._times import read_times
-from crmkit.errors import ColumnError, DataWarning, FitError, OptionError
+from crmkit.errors import ColumnError, DataError, DataWarning, FitError, OptionError
 from crmkit.results import Model, confidence_level, critical_value
 
 __all__ = ["drivers"]
@@ -87,7 +87,7 @@ def drivers(
     ColumnError
         A feature or the label is missing.
     DataError
-        A value cannot be read (see `predict`).
+        A value cannot be read (see `predict`), or there is no row.
     FitError
         Contributions per customer are asked of a boosting.
     OptionError
@@ -143,6 +143,9 @@ def drivers(
     if model.label not in read.columns:
         raise ColumnError.missing(model.label, read.columns)
     happened = _learn.read_label(read, model.label)
+    if happened.size == 0:
+        msg = "the frame has no rows to shuffle"
+        raise DataError(msg)
     named = _groups(groups, table)
     times = read_times(read, None)
     within = np.zeros(happened.size, np.int64) if times is None else np.unique(times.cutoff, return_inverse=True)[1]

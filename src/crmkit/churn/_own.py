@@ -77,7 +77,8 @@ def answers(function: Any, log: EventLog, stamp: Any, labels: Labels) -> tuple[n
         ids = index.get_level_values(0) if getattr(index, "nlevels", 1) > 1 else index
         names = list(frame.columns)
     else:
-        ids, names = frame.column(frame.columns[0]), list(frame.columns[1:])
+        # a panel has two keys
+        ids, names = frame.column(frame.columns[0]), [name for name in frame.columns[1:] if name != "cutoff"]
     if not names:
         msg = f"features: {_name(function)} returned no column"
         raise DataError(msg)
