@@ -332,7 +332,7 @@ def test_giants_are_told_never_cut():
     chain = pd.DataFrame({"left": range(n - 1), "right": range(1, n), "probability": 0.96})
     with pytest.warns(DataWarning, match="largest cluster holds 150 records"):
         found = dedupe.cluster_pairs(chain)
-    assert found.clusters.nunique() == 1
+    assert (found.clusters == 0).all()
     top = found.sizes.iloc[0]
     assert (top["size"], top["links"]) == (n, n - 1)
     assert top["density"] == pytest.approx(2 / n)
@@ -361,7 +361,7 @@ def test_households_are_told_from_people(found):
     assert together.precision.value > 0.9
     assert homes.nunique() < found.clusters.nunique()
     people = pd.Series(homes.to_numpy()).groupby(found.clusters.to_numpy()).nunique()
-    assert people.tolist() == [1] * len(people)  # nobody lives in two
+    assert people.max() <= 1  # nobody lives in two
 
 
 def test_a_result_tells_how_good_it_is(found):

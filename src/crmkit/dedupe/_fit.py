@@ -176,8 +176,7 @@ def fit_patterns(
 
     # noise may leave a field that says nothing with a best level below chance: it is then silent
     m, by_block = found.known[0], found.u
-    # nor do people who live together agree more than records of one person: agreement never speaks against a match
-    for u_table in (chance, found.known[KIN], *by_block):
+    for u_table in (chance, *by_block):
         for field in np.flatnonzero(u_table[best] > m[best]).tolist():
             top = int(sizes[field]) - 1
             u_table[field, :top] *= (1.0 - m[field, top]) / (1.0 - u_table[field, top])

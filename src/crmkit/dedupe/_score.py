@@ -43,7 +43,7 @@ def pair_weights(model: FellegiSunter, fields: Sequence[Field], compared: Compar
     patterns = compared.patterns
     made_by = {rule: made.patterns for rule, made in compared.rules.items()}
     evidence = model.best_rule(compared.agreement(len(fields)), made_by)
-    rarities = rarity(model, fields, compared.left, patterns)
+    rarities = rarity(model, fields, compared.left, patterns, evidence.silent)
     if not rarities:
         return model.calibrated(evidence.weight()[patterns.of_pair]), evidence.rule[patterns.of_pair]
     match, moved, kin, other = (
@@ -57,12 +57,17 @@ def pair_weights(model: FellegiSunter, fields: Sequence[Field], compared: Compar
     return model.calibrated(weights), evidence.rule[patterns.of_pair]
 
 
-def rarity(model: FellegiSunter, fields: Sequence[Field], left: Codes, patterns: Patterns) -> list[tuple[Field, Floats]]:
-    """Return by how many bits full agreement is rarer among strangers than on average, for every field that counts it."""
+def rarity(
+    model: FellegiSunter, fields: Sequence[Field], left: Codes, patterns: Patterns, silent: npt.NDArray[np.bool_]
+) -> list[tuple[Field, Floats]]:
+    """Return by how many bits full agreement is rarer among strangers than on average, for every field that counts it.
+
+    Where agreement itself is silent, so is the value.
+    """
     answer = []
     for position, field in enumerate(fields):
         if field.column in model.term_frequency:
-            full = (patterns.levels[:, position] == len(field.levels))[patterns.of_pair]
+            full = ((patterns.levels[:, position] == len(field.levels)) & ~silent[:, position])[patterns.of_pair]
             answer.append((field, np.where(full, value_bits(model, field)[field.codes[left]], 0.0)))
     return answer
 

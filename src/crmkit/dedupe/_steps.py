@@ -311,7 +311,8 @@ def explain_pair(
         agreed = "missing" if level < 0 else "no agreement" if level == 0 else said(field.levels[len(field.levels) - level])
         words.append("equal by the rule" if field.column in own else agreed)
     match, moved, kin, other = (list(part) for part in parts)
-    for field, more in _score.rarity(model, prepared.fields, a, weighed.compared.patterns):
+    silent = model.evidence(table, rule).silent
+    for field, more in _score.rarity(model, prepared.fields, a, weighed.compared.patterns, silent):
         if more[0]:
             names_of_terms.append(f"rarity of {field.column}")
             words.append("")

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 class Evidence:
     """For each pair log2 of how probable it is in each class: a match, a match who moved, people who live together, others.
 
-    `rule` is the number of the rule that says so, -1 for none.
+    `rule` is the number of the rule that says so, -1 for none; `silent` are the fields whose agreement was taken back.
     """
 
     match: Floats
@@ -28,11 +28,11 @@ class Evidence:
     related: Floats
     other: Floats
     rule: npt.NDArray[np.int64]
+    silent: npt.NDArray[np.bool_]
 
     def weight(self) -> Floats:
         """Return log2 odds of a match."""
-        answer: Floats = np.logaddexp2(self.match, self.moved) - np.logaddexp2(self.related, self.other)
-        return answer
+        return _odds([self.match, self.moved, self.related, self.other])
 
     def shares(self) -> tuple[Floats, Floats, Floats]:
         """Return the probabilities of the first three classes."""
@@ -44,6 +44,7 @@ class Evidence:
         for name in ("match", "moved", "related", "other"):
             getattr(self, name)[rows] = getattr(of, name)[taken]
         self.rule[rows] = rule
+        self.silent[rows] = of.silent[taken]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -171,7 +172,8 @@ class FellegiSunter(Model):
     def best_rule(self, table: npt.NDArray[Any], made_by: Mapping[str, npt.NDArray[np.bool_]] | None = None) -> Evidence:
         """Return the evidence of each row under that of the rules which made it where it is largest (rule -1: none did)."""
         n = table.shape[0]
-        answer = Evidence(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.full(n, -1, dtype=np.int64))
+        rules, silent = np.full(n, -1, dtype=np.int64), np.zeros((n, len(self.m)), dtype=np.bool_)
+        answer = Evidence(np.empty(n), np.empty(n), np.empty(n), np.empty(n), rules, silent)
         weight = np.full(n, -np.inf)
         for number, rule in enumerate(self.rules):
             made = self._made(table, rule) if made_by is None else made_by.get(rule)
@@ -190,7 +192,10 @@ class FellegiSunter(Model):
         """Return the evidence of rows under one rule."""
         parts = self.terms(table, rule)
         match, moved, related, other = (part.sum(axis=1) for part in parts)
-        return Evidence(match, moved, related, other, np.full(table.shape[0], -1, dtype=np.int64))
+        u = self.u if rule is None else self.rule_u[rule]
+        best = np.array([len(self.levels[field]) if field in u else 127 for field in self.m])
+        silent = (table == best) & (parts[0][:, 1:] == 0.0)
+        return Evidence(match, moved, related, other, np.full(table.shape[0], -1, dtype=np.int64), silent)
 
     def terms(self, table: npt.NDArray[Any], rule: str | None) -> list[Floats]:
         """Return log2 of share and probabilities of rows in each class of `Evidence`: the share first, then the fields.
@@ -213,7 +218,19 @@ class FellegiSunter(Model):
                     # level -1 takes the last place
                     bits[:, 1 + position] = np.append(np.log2(np.asarray(known[field])), 0.0)[table[:, position]]
             answer.append(bits)
+        self._silence(table, answer)
         return answer
+
+    def _silence(self, table: npt.NDArray[Any], parts: list[Floats]) -> None:
+        """Take back full agreement that would speak against a match, as that of an address does among people who moved."""
+        totals = [part.sum(axis=1) for part in parts]
+        for position, field in enumerate(self.m):
+            agree = table[:, position] == len(self.levels[field])
+            without = [total - part[:, 1 + position] for total, part in zip(totals, parts, strict=True)]
+            against = agree & (_odds(without) > _odds(totals))
+            for total, less, part in zip(totals, without, parts, strict=True):
+                total[against] = less[against]
+                part[against, 1 + position] = 0.0
 
     def _made(self, table: npt.NDArray[Any], rule: str) -> npt.NDArray[np.bool_]:
         """Read off the levels which rows agree fully on all columns of a rule."""
@@ -226,6 +243,12 @@ class FellegiSunter(Model):
         best = [len(self.levels[column]) for column in columns]
         made: npt.NDArray[np.bool_] = (table[:, [fields.index(column) for column in columns]] == best).all(axis=1)
         return made
+
+
+def _odds(parts: list[Floats]) -> Floats:
+    """Return log2 odds of the first two classes against the others."""
+    answer: Floats = np.logaddexp2(parts[0], parts[1]) - np.logaddexp2(parts[2], parts[3])
+    return answer
 
 
 def as_probability(weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
