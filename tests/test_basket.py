@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 
@@ -301,6 +302,13 @@ def test_no_set_and_no_rule_are_frames_without_rows():
     assert len(rules) == 0
     assert rules.dtypes.astype(str).tolist() == ["object"] * 2 + ["float64"] * 9
     assert len(basket.rules(sets, min_confidence=0.5, adjust="holm")) == 0
+
+
+def test_sets_survive_a_text_file(tmp_path):
+    sets = mined(simulated(60), 0.1)
+    sets.to_csv(tmp_path / "sets.csv", index=False)
+    again = pd.read_csv(tmp_path / "sets.csv", converters={"items": ast.literal_eval})
+    pd.testing.assert_frame_equal(basket.rules(again, min_confidence=0.3), basket.rules(sets, min_confidence=0.3))
 
 
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -41,7 +41,7 @@ def score_of(model, customer, item, **options):
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_contributions_sum_to_the_score(name):
     model = MODELS[name]
-    for customer in (0, 7, 23):
+    for customer in (0, 7):
         got = recommend.explain(model, customer, SEEN.items.values.tolist())
         bought = FRAME.loc[FRAME["who"] == customer, "what"].value_counts()
         for item, rows in got.groupby("item_id"):
