@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -63,3 +65,58 @@ def tally(duration: Floats, event: Bools, events: Longs, censored: Longs) -> boo
         else:
             censored[cell] += 1
     return True
+
+
+@kernel
+def ascending(ones: Floats, zeros: Floats) -> tuple[Floats, Longs, Longs]:
+    """Distinct times, and how many events and censored rows end at each; both inputs ascend."""
+    time = np.empty(ones.size + zeros.size, np.float64)
+    events = np.empty(time.size, np.int64)
+    censored = np.empty(time.size, np.int64)
+    i, j, m = 0, 0, 0
+    while i < ones.size or j < zeros.size:
+        here = ones[i] if j == zeros.size or (i < ones.size and ones[i] <= zeros[j]) else zeros[j]
+        d, c = 0, 0
+        while i < ones.size and ones[i] == here:
+            d += 1
+            i += 1
+        while j < zeros.size and zeros[j] == here:
+            c += 1
+            j += 1
+        # −0 and 0 are one time: which of them came first must not show
+        time[m], events[m], censored[m] = here + 0.0, d, c
+        m += 1
+    return time[:m], events[:m], censored[:m]
+
+
+@kernel
+def kaplan_meier(at_risk: Longs, events: Longs, z: float, scale: int, survival: Floats, low: Floats, high: Floats) -> int:
+    """Survival with Greenwood's interval, symmetric on the scale of log(−log S) (0), of log S (1) or of S (2).
+
+    Returns how many times come before the first event; there, the ends are not filled.
+    """
+    s, v = 1.0, 0.0
+    down, up = 1.0, 1.0
+    before = 0
+    for i in range(at_risk.size):
+        n, d = float(at_risk[i]), float(events[i])
+        if d > 0.0:
+            s *= (n - d) / n
+            v += d / (n * (n - d))
+            if s <= 0.0:
+                # nobody is left; the upper end stays that of the time before
+                down = 0.0
+            elif scale == 0:
+                log = math.log(s)
+                factor = math.exp(z * math.sqrt(v) / log)
+                down, up = math.exp(log / factor), math.exp(log * factor)
+            elif scale == 1:
+                factor = math.exp(z * math.sqrt(v))
+                down, up = s / factor, min(s * factor, 1.0)
+            else:
+                margin = z * math.sqrt(v)
+                down, up = max(s * (1.0 - margin), 0.0), min(s * (1.0 + margin), 1.0)
+        if s == 1.0:
+            before += 1
+        survival[i], low[i], high[i] = s, down, up
+    return before

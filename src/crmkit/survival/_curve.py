@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -156,15 +157,21 @@ def curve(
         estimate = _kaplan_meier if method == "kaplan_meier" else _nelson_aalen
         estimates = [estimate(group, z, interval) for group in counted]
         events = [group.events for group in counted]
-    columns: dict[str, Any] = {"time": np.concatenate([np.tile(group.time, repeats) for group in counted])}
+    columns: dict[str, Any] = {"time": _joined([group.time for group in counted], repeats)}
     columns |= {
-        column: np.concatenate(part)
-        for column, part in zip((name, "ci_low", "ci_high"), zip(*estimates, strict=True), strict=True)
+        column: _joined(part) for column, part in zip((name, "ci_low", "ci_high"), zip(*estimates, strict=True), strict=True)
     }
-    columns["at_risk"] = np.concatenate([np.tile(group.at_risk, repeats) for group in counted])
-    columns["events"] = np.concatenate(events)
-    columns["censored"] = np.concatenate([np.tile(group.censored, repeats) for group in counted])
+    columns["at_risk"] = _joined([group.at_risk for group in counted], repeats)
+    columns["events"] = _joined(events)
+    columns["censored"] = _joined([group.censored for group in counted], repeats)
     return _frame.table(columns, keys=keys, kind=lives.kind)
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]], repeats: int = 1) -> npt.NDArray[Any]:
+    """Put the parts of all groups one below the other, each repeated; a single part is long, and is not copied."""
+    if len(parts) == 1 and repeats == 1:
+        return parts[0]
+    return np.concatenate([np.tile(part, repeats) for part in parts])
 
 
 def _with_cause(table: _frame.Frame, lives: Lives, cause: str) -> tuple[Lives, _frame.Labels]:
@@ -185,12 +192,10 @@ def _with_cause(table: _frame.Frame, lives: Lives, cause: str) -> tuple[Lives, _
 
 def _kaplan_meier(group: Group, z: float, interval: str) -> tuple[Floats, Floats, Floats]:
     """Survival with its interval."""
-    n, d = group.at_risk.astype(np.float64), group.events.astype(np.float64)
-    survival = np.asarray(np.cumprod((n - d) / n), np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # nobody is left: infinite, and not used
-        relative = np.asarray(np.sqrt(np.cumsum(d / (n * (n - d)))), np.float64)
-    return survival, *_share_interval(survival, relative, n, z, interval)
+    survival, low, high = (np.empty(group.time.size) for _ in range(3))
+    before = _k.kaplan_meier(group.at_risk, group.events, z, INTERVALS.index(interval), survival, low, high)
+    low[:before] = _none_yet(group.at_risk[:before].astype(np.float64), z)
+    return survival, low, high
 
 
 def _share_interval(share: Floats, relative: Floats, n: Floats, z: float, interval: str) -> tuple[Floats, Floats]:

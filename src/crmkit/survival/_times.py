@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _threads
-from crmkit._kernels import ranking
 from crmkit._kernels import survival as _k
 from crmkit.errors import DataError
 
@@ -125,15 +124,17 @@ def count(lives: Lives) -> tuple[Group, Floats | None, int]:
     weight = lives.weight
     n = lives.duration.size if weight is None else int(weight.sum())
     time, events, censored = _whole(lives) or _exact(lives)
-    begun, entered = None, np.full(time.size, n)
-    if lives.entry is not None:
-        order = np.argsort(lives.entry, kind="stable")
-        begun = lives.entry[order]
-        entered = np.searchsorted(begun, time)
-        if weight is not None:
-            entered = np.append(0, np.cumsum(weight[order]))[entered]
     # at risk at a time: entered before it, and not ended before it
-    before = np.cumsum(events + censored) - events - censored
+    ended = events + censored
+    before = np.cumsum(ended)
+    before -= ended
+    if lives.entry is None:
+        return Group(time, n - before, events, censored), None, n
+    order = np.argsort(lives.entry, kind="stable")
+    begun = lives.entry[order]
+    entered = np.searchsorted(begun, time)
+    if weight is not None:
+        entered = np.append(0, np.cumsum(weight[order]))[entered]
     return Group(time, entered - before, events, censored), begun, n
 
 
@@ -162,8 +163,7 @@ def _exact(lives: Lives) -> tuple[Floats, Longs, Longs]:
     duration, event = lives.duration, lives.event
     if lives.weight is None:
         both = _threads.run(np.sort, [duration[event], duration[~event]], n_threads=None if duration.size >= MANY else 1)
-        score, ones, zeros = ranking.merge(*both)
-        return score[::-1].copy(), ones[::-1].copy(), zeros[::-1].copy()
+        return _k.ascending(*both)
     time, place = np.unique(duration + 0.0, return_inverse=True)
     events, censored = (np.bincount(place, lives.weight * rows, time.size).astype(np.int64) for rows in (event, ~event))
     return time, events, censored
