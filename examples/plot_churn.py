@@ -214,6 +214,11 @@ replay.overall.round(3)
 replay.differences.round(3)
 
 # %%
+fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+crm.plot.targeting_backtest(replay, ax=ax)
+plt.show()
+
+# %%
 # What this cannot say is written into the answer:
 
 print(replay.limits)

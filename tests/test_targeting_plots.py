@@ -108,8 +108,24 @@ def test_drivers_show_what_is_lost_the_most_first():
         plot.churn_drivers(table, measure="auc")
 
 
+@pytest.mark.parametrize("measure", ["value", "churned"])
+def test_a_replay_shows_each_policy_at_each_cutoff(measure):
+    orders = datasets.make_transactions(n_customers=200).transactions
+    policies = {"one$": lambda past: past.customers[:30], "two": lambda past: past.customers[10:50]}
+    replay = targeting.backtest(orders, policies, cutoffs=["2024-03-01", "2024-06-01"], measure=measure)
+    ax = plot.targeting_backtest(replay, currency="€")
+    drawn = {line.get_label(): line for line in ax.lines}
+    factor = 100 if measure == "churned" else 1
+    assert drawn["two"].get_ydata() == approx(factor * replay.table["value"][2:4].to_numpy())
+    assert list(drawn) == [r"one\$", "two", "everybody"]
+    assert ("€" in ax.get_ylabel()) == (measure == "value")
+    assert "30 to 40 of" in ax.get_xticklabels()[0].get_text()
+    everybody = targeting.backtest(orders, lambda past: past.customers, cutoffs=["2024-03-01"])
+    assert "all of" in plot.targeting_backtest(everybody).get_xticklabels()[0].get_text()
+
+
 def test_what_is_no_result_is_refused():
-    for function in (plot.churn_calibration, plot.churn_window, plot.targeting_profit):
+    for function in (plot.churn_calibration, plot.churn_window, plot.targeting_backtest, plot.targeting_profit):
         with raises(DataError, match="expected what"):
             function(pd.DataFrame({"a": [1]}))
     with raises(DataError, match="at least two shares"):

@@ -9,12 +9,18 @@ import numpy as np
 from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.plot import _canvas
-from crmkit.targeting import ProfitCurve
+from crmkit.targeting import Backtest, ProfitCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["targeting_profit"]
+MEASURES = {
+    "value": ("amount spent per customer", 1.0),
+    "orders": ("orders per customer", 1.0),
+    "churned": ("customers without a purchase (%)", 100.0),
+}
+
+__all__ = ["targeting_backtest", "targeting_profit"]
 
 
 def targeting_profit(curve: Any, /, *, currency: str = "", ax: Axes | None = None) -> Axes:
@@ -79,4 +85,85 @@ def targeting_profit(curve: Any, /, *, currency: str = "", ax: Axes | None = Non
     ax.set_ylabel(f"profit per customer of the base{f' ({_canvas.literal(currency)})' if currency else ''}")
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
     _canvas.plain(ax, grid="both")
+    return ax
+
+
+def targeting_backtest(replay: Any, /, *, currency: str = "", ax: Axes | None = None) -> Axes:
+    """Show what those whom each policy would have picked went on to do, cutoff by cutoff.
+
+    Parameters
+    ----------
+    replay : Backtest
+        As `crmkit.targeting.backtest` returns it.
+    currency : str, optional
+        Currency of the amounts, for the axis.
+    ax : Axes, optional
+        Where to draw. Default: a new figure.
+
+    Returns
+    -------
+    Axes
+        Mean of what was measured after the cutoff, with its interval, for each policy at each cutoff.
+
+    Raises
+    ------
+    DataError
+        `replay` is not what `crmkit.targeting.backtest` returns.
+
+    Examples
+    --------
+    >>> from crmkit import datasets, plot, rfm, targeting
+    >>> log = datasets.make_transactions(n_customers=200).transactions
+    >>> def best(past):
+    ...     return rfm.summarize(past)["monetary"].nlargest(20).index
+    >>> plot.targeting_backtest(targeting.backtest(log, best, cutoffs=["2024-06-01"])).get_ylabel()
+    'amount spent per customer'
+    """
+    if not isinstance(replay, Backtest):
+        msg = f"expected what targeting.backtest returns, not a {type(replay).__name__}"
+        raise DataError(msg)
+    ax = _canvas.axes(ax)
+    label, factor = MEASURES[replay.measure]
+    table = replay.table
+    policy = _frame.text(table, "policy")
+    times = _frame.times(table, "cutoff")
+    cutoffs = np.unique(times.instant)
+    place = np.searchsorted(cutoffs, times.instant)
+    mean, low, high = (factor * _frame.numbers(table, name) for name in ("value", "ci_low", "ci_high"))
+    names = list(dict.fromkeys(policy.values[code] for code in policy.codes))
+    colours = [_canvas.MAIN, _canvas.ACCENT, "#4f8f7b", "#8c5a86", "#a3a3a3"]
+    markers = "os^Dv"
+    for i, name in enumerate(names):
+        mine = np.array([policy.values[code] == name for code in policy.codes])
+        last = i == len(names) - 1  # everybody
+        colour = _canvas.MUTED if last else colours[i % len(colours)]
+        at = place[mine] + (i - 0.5 * (len(names) - 1)) * 0.6 / len(names)
+        ax.vlines(at, low[mine], high[mine], color=colour, linewidth=2)
+        ax.plot(
+            at,
+            mean[mine],
+            color=colour,
+            marker=markers[i % len(markers)],
+            linestyle="none",
+            markersize=7,
+            label=_canvas.literal(name),
+        )
+    contacted = _frame.numbers(table, "contacted")
+    eligible = _frame.numbers(table, "eligible")
+    shown = []
+    for k, cutoff in enumerate(cutoffs):
+        here = place == k
+        picked = sorted(
+            {int(count) for count, is_all in zip(contacted[here], contacted[here] == eligible[here], strict=True) if not is_all}
+        )
+        words = " to ".join(f"{count:,}" for count in dict.fromkeys([picked[0], picked[-1]])) if picked else "all"
+        shown.append(f"{times.clock.in_zone(int(cutoff)):%Y-%m-%d}\n{words} of {int(eligible[here][0]):,}")
+    ax.set_xticks(np.arange(cutoffs.size), shown)
+    ax.set_xlim(-0.6, cutoffs.size - 0.4)
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel("cutoff, customers contacted")
+    ax.set_ylabel(f"{label}{f' ({_canvas.literal(currency)})' if currency and replay.measure == 'value' else ''}")
+    ax.set_title(f"within {replay.horizon} of the cutoff", loc="left", fontsize="medium", color=_canvas.INK)
+    ax.legend(frameon=False, loc="best")
+    _canvas.plain(ax, grid="y")
     return ax
