@@ -89,7 +89,10 @@ def fit_item_knn(
     not neighbours, so that an item may have fewer than `k`, or none. Time grows with the sum over customers of the
     squared number of their items; memory with the interactions and `k` times the items, never with the items squared.
 
-    Some libraries count an item among its own neighbours: their K is ``k + 1``.
+    Some libraries count an item among its own neighbours: their K is ``k + 1``. Some also take :math:`\log(m / (1 + m_u))` for
+    what a customer tells in bm25 and tfidf, which is negative for who bought everything, so that what they share counts against
+    it; here it is always positive. On MovieLens 1M, with a fifth of each user's items held out, recall@20 of bm25 with K = 100 is
+    .3421 there and .3438 here; that of cosine with K = 20 is .3164 in both.
 
     References
     ----------
