@@ -54,6 +54,20 @@ def test_the_choice_keeps_the_limits_and_the_best_choice_lies_below_the_bound(se
     assert choice.gap <= 2 * np.maximum(gain, 0).max() + 1e-9
 
 
+@pytest.mark.parametrize(("seed", "budget", "capacity"), [(0, 30.0, 10), (1, 60.0, 40), (2, 5.0, 25), (3, 100.0, 12)])
+def test_the_bound_is_that_of_the_linear_programme(seed, budget, capacity):
+    """Offers in parts allowed, HiGHS finds the same optimum, and the same price of the budget."""
+    from scipy.optimize import linprog
+
+    p, value, offers, gain, cost = case(seed, n=40, k=3)
+    choice = targeting.choose(p, value=value, cost=0.0, offers=offers, budget=budget, capacity=capacity)
+    one_each = np.kron(np.eye(40), np.ones(3))
+    rows = np.vstack([one_each, cost.ravel(), np.ones(120)])
+    solved = linprog(-gain.ravel(), A_ub=rows, b_ub=[*np.ones(40), budget, capacity], bounds=(0, 1), method="highs")
+    assert choice.upper_bound == approx(-solved.fun, rel=1e-9)
+    assert choice.budget_price == approx(-solved.ineqlin.marginals[40], abs=1e-6)
+
+
 def test_small_cases_are_mostly_solved_to_the_best_choice():
     best, found = [], []
     for seed in range(60):
