@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 
 
-def explain(model: Any, customer: Any, /, items: Any = None, *, k: int = 3, history: Any = None) -> Any:
+def explain(model: Any, customer: Any, items: Any = None, /, *, k: int = 3, history: Any = None) -> Any:
     r"""Say why a customer is recommended an item: how much of its score comes from which of their purchases.
 
     Parameters

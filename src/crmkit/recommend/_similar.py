@@ -23,7 +23,7 @@ PIECE = 64  # items of one piece of work
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64]]
 
 
-def similar_items(model: Any, /, items: Any = None, *, k: int = 10, n_threads: int | None = None) -> Any:
+def similar_items(model: Any, items: Any = None, /, *, k: int = 10, n_threads: int | None = None) -> Any:
     r"""List the items most like each item: what to show beside it.
 
     Parameters
