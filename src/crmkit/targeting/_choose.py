@@ -171,6 +171,9 @@ def choose(
 
     Equal customers are taken in the order of their ids, so that the order of the rows does not matter.
 
+    Those with the highest expected profit are in part those whose probability errs on the high side, so that they will earn
+    somewhat less than expected; leaving a random part of the list alone tells how much they do earn.
+
     References
     ----------
     Sinha and Zoltners (1979), The multiple-choice knapsack problem, Operations Research 27(3).
