@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -16,6 +18,7 @@ from naive import recommend as naive
 
 COLUMNS = {"customer": "who", "time": "when", "item": "what", "amount": None}
 METRICS = (*_k.METRICS, "novelty", "diversity")
+interpreted = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 FIT = {
     "knn": lambda seen: recommend.fit_item_knn(seen, k=4),
     "frequency": recommend.fit_frequency,
@@ -130,6 +133,16 @@ def test_precision_divides_by_k_and_recall_by_what_there_was():
     assert got[["precision", "recall", "recall_min", "ndcg", "map", "mrr", "hit_rate"]].tolist() == [0.5, 1, 1, 1, 1, 1, 1]
 
 
+def test_items_no_model_knows_are_left_out_or_missed():
+    out, missed = (recommend.evaluate(MODELS["popular"], SPLIT, unknown_items=way) for way in ("leave_out", "count"))
+    before = FRAME[FRAME["when"] < "2024-08-01"]
+    bought = FRAME[(FRAME["when"] >= "2024-08-01") & (FRAME["who"] == 3)]["what"].nunique()
+    assert "new" not in set(before["what"])
+    one, other = (found.customers(items="all")["recall"][3] for found in (out, missed))
+    assert other == pytest.approx(one * (bought - 1) / bought)
+    assert missed.left_out["purchases of items nobody had bought"] == 0
+
+
 def test_the_catalogue_is_what_lists_have_in_common():
     got = recommend.evaluate(MODELS["popular"], SPLIT, k=[2, 5], items="all", replicates=100).catalogue
     n_items = len(SEEN.items)
@@ -143,6 +156,47 @@ def test_the_catalogue_is_what_lists_have_in_common():
     times = top["item_id"].value_counts().reindex(SEEN.items.values, fill_value=0)
     assert knn.catalogue[["coverage", "gini"]].iloc[0].tolist() == pytest.approx([(times > 0).mean(), naive.gini(times)])
     assert knn.catalogue["n"].iloc[0] == len(known)
+
+
+@pytest.mark.skipif(interpreted, reason="a million pairs are many without compilation")
+def test_movielens_gives_the_numbers_of_others(data_file):
+    """Others, an item being its own neighbour: cosine with 20, recall@20 over min(20, n) .3164, NDCG@100 .3737."""
+    pairs = pd.read_parquet(data_file("ml1m_pairs.parquet")).sort_values(["user_id", "item_id"], ignore_index=True)
+    rng, held = np.random.default_rng(42), np.zeros(len(pairs), bool)
+    for places in pairs.groupby("user_id").indices.values():
+        held[places[rng.permutation(len(places))[: int(0.2 * len(places))]]] = True
+    names = {"customer": "user_id", "item": "item_id", "time": None, "amount": None}
+    model = recommend.fit_item_knn(recommend.interactions(pairs[~held], **names), k=19)
+    got = recommend.evaluate(model, pairs[held], k=[20, 100], items="new", replicates=100, unknown_items="count").metrics
+    table = got.set_index(["metric", "k"]).sort_index()["value"]
+    assert table["recall_min", 20] == pytest.approx(0.3164, abs=1e-4)
+    assert table["ndcg", 100] == pytest.approx(0.3737, abs=1e-4)
+
+
+@pytest.mark.skipif(interpreted, reason="half a million lines are many without compilation")
+def test_in_a_real_shop_habits_foresee_best_and_know_nothing_new(data_file):
+    lines = pd.read_parquet(data_file("online_retail_ii_lines_2009_2010.parquet"))
+    sold = lines["CustomerID"].notna() & (lines["Quantity"] > 0) & (lines["UnitPrice"] > 0)
+    lines = lines[sold & lines["StockCode"].str.match(r"^\d{5}")].astype({"CustomerID": "int64"})
+    columns = {"customer": "CustomerID", "time": "InvoiceDate", "item": "StockCode", "order": "InvoiceNo"}
+    split = recommend.split_by_time(lines, when="2010-11-01", horizon="30D", amount=None, **columns)
+    seen = recommend.interactions(split.train)
+    models = {
+        "frequency": recommend.fit_frequency(seen),
+        "alike": recommend.fit_item_knn(seen, k=100, measure="bm25"),
+        "als": recommend.fit_als(seen),
+        "popular": recommend.fit_popularity(seen),
+    }
+    got = recommend.evaluate(models, split, replicates=200)
+    table = got.metrics.astype({"items": str, "metric": str, "model": str})
+    table = table.set_index(["items", "metric", "model"]).sort_index()["value"]
+    everything, new = table["all", "ndcg"], table["new", "ndcg"]
+    assert everything["frequency"] == pytest.approx(0.348, abs=0.002)
+    assert everything["frequency"] == everything.max()
+    apart = got.differences.query("items == 'all' and metric == 'ndcg'")
+    assert (apart["ci_high"] < 0).all()
+    assert new["frequency"] == new["popular"] == new.min()
+    assert dict(got.left_out) == {"customers without a history": 326, "purchases of items nobody had bought": 540}
 
 
 # ── intervals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,6 +313,7 @@ def test_a_model_that_has_seen_the_test_is_refused():
         ({"items": "old"}, OptionError, "items='old'"),
         ({"items": []}, OptionError, "empty"),
         ({"customers": "some"}, OptionError, "customers='some'"),
+        ({"unknown_items": "drop"}, OptionError, "unknown_items='drop'"),
         ({"level": 95}, OptionError, "level=95"),
         ({"replicates": 10}, OptionError, "replicates=10"),
         ({"rng": "x"}, OptionError, "rng='x'"),

@@ -22,7 +22,7 @@ SIZES: dict[str, dict[str, float]] = {
     "Groceries": {"min_support": 0.001, "n_baskets": 9835, "n_items": 169, "mean_size": 4.4},
     "Online Retail": {"min_support": 0.005, "n_baskets": 20_952, "n_items": 4251, "mean_size": 24.4},
 }
-SMALL = {"min_support": 0.05, "n_baskets": 500, "n_items": 50}
+SMALL = {"min_support": 0.05, "n_baskets": 500, "n_items": 50, "mean_size": 4.4}
 FILES = {169: "groceries.csv.gz", 4251: "online_retail_ii_lines_2009_2010.parquet"}
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crmkit._jit import kernel
 
-__all__ = ["METRICS", "marks", "overlaps", "pairs"]
+__all__ = ["METRICS", "marks", "unlikeness"]
 
 METRICS = ("precision", "recall", "recall_min", "ndcg", "ndcg_full", "map", "map_full", "mrr", "hit_rate")
 
@@ -76,48 +76,63 @@ def marks(
 
 
 @kernel
-def pairs(list_start: npt.NDArray[np.int64], list_item: npt.NDArray[np.int32], n_items: int, k: int) -> npt.NDArray[np.int64]:
-    """Return all pairs within the first `k` of each list, the lower code first, as one number each."""
-    total = 0
-    for c in range(list_start.size - 1):
-        n = min(k, list_start[c + 1] - list_start[c])
-        total += n * (n - 1) // 2
-    out = np.empty(total, np.int64)
-    m = 0
-    for c in range(list_start.size - 1):
-        n = min(k, list_start[c + 1] - list_start[c])
-        for b in range(n):
-            j = np.int64(list_item[list_start[c] + b])
-            for a in range(b):
-                i = np.int64(list_item[list_start[c] + a])
-                out[m] = min(i, j) * n_items + max(i, j)
-                m += 1
-    return out
-
-
-@kernel
-def overlaps(
-    pair: npt.NDArray[np.int64],
+def unlikeness(
+    list_start: npt.NDArray[np.int64],
+    list_item: npt.NDArray[np.int32],
     item_start: npt.NDArray[np.int64],
     item_customer: npt.NDArray[np.int32],
     customer_start: npt.NDArray[np.int64],
     customer_item: npt.NDArray[np.int32],
+    ks: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Return, of each of the ascending pairs, the share of the customers of either item who bought both."""
-    n_items = item_start.size - 1
+    """Sum over all pairs within the first k items of each list the share of the customers of either who bought one alone.
+
+    `ks` ascend. Item by item, so that what two items share is counted once for all lists, and no pair is ever stored.
+    """
+    n_lists, n_items = list_start.size - 1, item_start.size - 1
+    # where each item stands on lists
+    first = np.zeros(n_items + 1, np.int64)
+    for p in range(list_item.size):
+        first[list_item[p] + 1] += 1
+    for i in range(n_items):
+        first[i + 1] += first[i]
+    place = first[:-1].copy()
+    on_list = np.empty(list_item.size, np.int32)
+    at = np.empty(list_item.size, np.int64)
+    for c in range(n_lists):
+        for p in range(list_start[c], list_start[c + 1]):
+            i = list_item[p]
+            on_list[place[i]] = c
+            at[place[i]] = p - list_start[c]
+            place[i] += 1
+
     shared = np.zeros(n_items, np.int64)
-    out = np.empty(pair.size, np.float64)
-    p = 0
-    while p < pair.size:
-        i = pair[p] // n_items
+    out = np.zeros((n_lists, ks.size), np.float64)
+    for i in range(n_items):
+        if first[i] == first[i + 1]:
+            continue
         for q in range(item_start[i], item_start[i + 1]):
             customer = item_customer[q]
             for r in range(customer_start[customer], customer_start[customer + 1]):
                 shared[customer_item[r]] += 1
-        while p < pair.size and pair[p] // n_items == i:
-            j = pair[p] % n_items
-            either = item_start[i + 1] - item_start[i] + item_start[j + 1] - item_start[j] - shared[j]
-            out[p] = shared[j] / either
-            p += 1
-        shared[:] = 0
+        own = item_start[i + 1] - item_start[i]
+        for p in range(first[i], first[i + 1]):
+            c, rank = on_list[p], at[p]
+            # with each item that stands before it: every pair once, where the list first holds both
+            level = 0
+            while level < ks.size and ks[level] <= rank:
+                level += 1
+            if level < ks.size:
+                total = 0.0
+                for r in range(list_start[c], list_start[c] + rank):
+                    j = list_item[r]
+                    total += 1.0 - shared[j] / (own + item_start[j + 1] - item_start[j] - shared[j])
+                out[c, level] += total
+        for q in range(item_start[i], item_start[i + 1]):
+            customer = item_customer[q]
+            for r in range(customer_start[customer], customer_start[customer + 1]):
+                shared[customer_item[r]] = 0
+    for c in range(n_lists):
+        for level in range(1, ks.size):
+            out[c, level] += out[c, level - 1]
     return out

@@ -93,6 +93,7 @@ def evaluate(
     k: int | Sequence[int] = 10,
     items: Sequence[str] = PARTS,
     customers: str = "known",
+    unknown_items: str = "leave_out",
     history: Any = None,
     level: float = 0.95,
     replicates: int = 1000,
@@ -116,6 +117,8 @@ def evaluate(
         customer had bought before, from the same lists. "new": what they had not, from lists without what they had.
     customers : {"known", "all"}, default "known"
         Whether to leave out customers without a history, or to count how popularity serves them.
+    unknown_items : {"leave_out", "count"}, default "leave_out"
+        What to do with test purchases of items that no model knows: leave them out, or count them as missed.
     history : EventLog, DataFrame or Interactions, optional
         Purchases to recommend from, as in `recommend.top_items`; by default the history of the split.
     level : float, default 0.95
@@ -159,8 +162,9 @@ def evaluate(
     Others mean recall_min by precision or recall, or ndcg_full by NDCG: compare numbers of one definition. Every item is
     ranked; metrics on a sample of items are not those of the whole and may turn the order of models around.
 
-    Customers without an item to foresee are in no mean. Items that no model knows cannot be foreseen, and are left out and
-    counted. Intervals are percentiles over resampled customers, the same for all models, so that differences are paired.
+    Customers without an item to foresee are in no mean. Items that no model knows cannot be foreseen; `left_out` says how many
+    purchases of such items there were, unless they count. Intervals are percentiles over resampled customers, the same for all
+    models, so that differences are paired.
 
     References
     ----------
@@ -187,6 +191,7 @@ def evaluate(
         msg = "k= is an empty list; name the lengths of the lists to look at"
         raise OptionError(msg)
     parts = _parts(items)
+    missed = _options.choice("unknown_items", unknown_items, ("leave_out", "count")) == "count"
     everybody = _options.choice("customers", customers, ("known", "all")) == "all"
     level = confidence_level(level)
     replicates = _options.whole("replicates", replicates, low=100)
@@ -208,6 +213,7 @@ def evaluate(
     bought = _bought(named, past, truth)
     customer, item = _policy.owners(truth.by_customer), truth.by_customer.index
     asked = np.isin(customer, rows)
+    foreseeable |= missed
     left_out["purchases of items nobody had bought"] = int(np.count_nonzero(asked & ~foreseeable[item]))
     keep = asked & foreseeable[item]
     targets = {
@@ -368,21 +374,14 @@ def _looks(lists: Lists, seen: Interactions, ks: npt.NDArray[Any]) -> Floats:
     surprise = np.log2(len(seen.customers) / seen.buyers)[lists.item]
     start, item = _frame.readonly(lists.start), _frame.readonly(lists.item)
     columns = (seen.by_item.start, seen.by_item.index, seen.by_customer.start, seen.by_customer.index)
-    every, place = np.unique(_k.pairs(start, item, len(seen.items), int(ks[-1])), return_inverse=True)
-    alike = _k.overlaps(_frame.readonly(every), *columns)[place]
-    # the pairs of a list come in the order of the later of the two, so that those of a shorter list come first
-    size = np.minimum(n, ks[-1])
-    pairs_of = size * (size - 1) // 2
-    pair_owner = np.repeat(np.arange(n.size), pairs_of)
-    pair_rank = np.arange(pair_owner.size) - np.repeat(np.cumsum(pairs_of) - pairs_of, pairs_of)
+    apart = _k.unlikeness(start, item, *columns, _frame.readonly(ks.astype(np.int64)))
     out = np.full((n.size, ks.size, 2), np.nan)
     for q, k in enumerate(ks.tolist()):
         inside, held = rank < k, np.minimum(n, k)
         total = np.bincount(owner[inside], surprise[inside], minlength=n.size)
         np.divide(total, held, out=out[:, q, 0], where=held > 0)
-        within, held = pair_rank < k * (k - 1) // 2, held * (held - 1) // 2
-        total = np.bincount(pair_owner[within], 1.0 - alike[within], minlength=n.size)
-        np.divide(total, held, out=out[:, q, 1], where=held > 0)
+        pairs = held * (held - 1) // 2
+        np.divide(apart[:, q], pairs, out=out[:, q, 1], where=pairs > 0)
     return out
 
 
