@@ -192,7 +192,7 @@ def deduplicate(
     check_choices(threshold, target_precision, min_probability)
     _options.choice("method", method, _cluster.METHODS)
     max_cluster = _options.whole("max_cluster", max_cluster, low=1)
-    prepared = prepare([records], setting.wanted, id)
+    prepared = prepare([records], setting.wanted, id, n_threads=n_threads)
     frame, ids, n = prepared.frames[0], prepared.ids[0], prepared.n
     vetoes, veto_of = _cluster.veto_codes([frame], veto, prepared.place)
     trained = train(prepared, setting, labels=labels, rng=_options.generator(rng), n_threads=n_threads)

@@ -40,15 +40,17 @@ def chance_agreement(
     Equality is counted over all pairs of records exactly, from how often each value occurs. Fuzzy levels come from all
     pairs where those are at most a million, else from a million random ones. Half a pair is added to every level.
     """
-    rows = [np.flatnonzero(field.codes >= 0).astype(np.int32) for field in fields]
-    drawn = [_some_pairs(there, rng) for there in rows]
+    n = fields[0].codes.size if fields else 0
+    rows = np.arange(n, dtype=np.int32)
+    drawn = _some_pairs(rows, rng)
 
     def work(position: int) -> npt.NDArray[np.float64]:
-        field, n, (left, right) = fields[position], rows[position].size, drawn[position]
-        size = len(field.levels) + 1
+        field = fields[position]
+        n, size = int((field.codes >= 0).sum()), len(field.levels) + 1
+        levels = field.compare(*drawn)
         # cumulated from the best level down: the share of pairs that reach a level or a better one
-        reached = np.cumsum(np.bincount(field.compare(left, right), minlength=size)[::-1] + 0.5)
-        share = reached / (left.size + 0.5 * size)
+        reached = np.cumsum(np.bincount(levels + 1, minlength=size + 1)[1:][::-1] + 0.5)
+        share = reached / reached[-1]
         pairs = n * (n - 1) / 2.0
         for level, equal in field.equal_pairs().items():
             rank = size - 1 - level
@@ -69,7 +71,8 @@ def _some_pairs(rows: npt.NDArray[np.int32], rng: np.random.Generator) -> tuple[
         first, second = np.triu_indices(n, k=1)
     else:
         first = rng.integers(0, n, RANDOM_PAIRS)
-        second = (first + rng.integers(1, n, RANDOM_PAIRS)) % n
+        second = first + rng.integers(1, n, RANDOM_PAIRS)
+        second -= n * (second >= n)
     return _frame.readonly(rows[first]), _frame.readonly(rows[second])
 
 

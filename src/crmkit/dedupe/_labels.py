@@ -77,7 +77,7 @@ def calibrated(model: FellegiSunter, judged: Judged, prepared: Prepared, blocks:
         return model
     bits = _score.weigh(model, prepared, blocks, judged.left, judged.right).weights
     intercept, slope = logistic(bits * np.log(2.0), judged.match.astype(np.float64))
-    return dataclasses.replace(model, calibration=(intercept / np.log(2.0), slope))
+    return dataclasses.replace(model, calibration=(float(intercept / np.log(2.0)), float(slope)))
 
 
 def logistic(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float]:

@@ -149,7 +149,7 @@ def link(
         within = (within,)
     inside = {_options.choice("within", side, ("left", "right")) for side in within}
     same_kind(left, right)
-    prepared = prepare([left, right], setting.wanted, id, within=("left" in inside, "right" in inside))
+    prepared = prepare([left, right], setting.wanted, id, within=("left" in inside, "right" in inside), n_threads=n_threads)
     trained = train(prepared, setting, labels=labels, rng=_options.generator(rng), n_threads=n_threads)
     weights, _ = _score.pair_weights(trained.model, prepared.fields, trained.compared)
     sides = prepared.sides.of_row

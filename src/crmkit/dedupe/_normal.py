@@ -59,10 +59,9 @@ STREETS: Mapping[str, str] = {
     "bd": "boulevard", "bvd": "boulevard", "pde": "parade", "gr": "grove", "gdns": "gardens",
 }  # fmt: skip
 DOTLESS = frozenset(("gmail.com", "googlemail.com"))
-NOBODY = re.compile(
-    r"(?:test|noreply|no-reply|none|no|na|nomail|noemail|unknown|dummy|example|null|xxx*|abc)@.*"
-    r"|.*@(?:test|example|none|invalid)\..*"
-)
+_NOBODY = "test noreply no-reply none no na nomail noemail unknown dummy example null xx xxx xxxx abc"
+NOBODY = frozenset(_NOBODY.split())
+NOWHERE = ("test.", "example.", "none.", "invalid.")
 YEAR_FIRST = re.compile(r"(\d{4})[-/. ]?(\d{2})[-/. ]?(\d{2})(?:[t ].*)?")
 LOOSE_YEAR_FIRST = re.compile(r"(\d{4})[-/. ](\d{1,2})[-/. ](\d{1,2})(?:[t ].*)?")
 YEAR_LAST = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4})(?:[t ].*)?")
@@ -95,8 +94,9 @@ def folded(value: str) -> str:
 
 def words_of(value: str) -> list[str]:
     """Split into words of letters and digits; an apostrophe joins, any other mark parts."""
-    if value.isalnum():
-        return [value]
+    words = value.split()
+    if all(map(str.isalnum, words)):
+        return words
     return "".join(c if c.isalnum() else "" if c == "'" else " " for c in value.replace(".", " ")).split()
 
 
@@ -129,8 +129,7 @@ def email(value: str) -> str:
         local = local.partition("+")[0] or local
     if domain in DOTLESS:
         local, domain = local.replace(".", ""), "gmail.com"
-    value = f"{local}@{domain}"
-    return "" if NOBODY.fullmatch(value) or not local else value
+    return "" if not local or local in NOBODY or domain.startswith(NOWHERE) else f"{local}@{domain}"
 
 
 def phone(value: str, *, country: str = "") -> str:
@@ -138,7 +137,7 @@ def phone(value: str, *, country: str = "") -> str:
     if not value.isascii():
         value = "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in unicodedata.normalize("NFKC", value))
     value = value.strip()
-    if value[-1:].isdigit() and not value[:1].isalpha() and any(c in "xptXPT" for c in value):
+    if not value.isdigit() and value[-1:].isdigit() and not value[:1].isalpha():
         value = EXTENSION.sub("", value.lower())
     abroad = value.startswith(("+", "00"))
     digits = value.replace("(0)", "").translate(KEEP_DIGITS) if abroad else value.translate(KEEP_DIGITS)
@@ -173,6 +172,8 @@ def date(value: str, *, day_first: bool | None = None) -> str:
     """Write a date as yyyy-mm-dd where its form says which number is the day; else as it stands."""
     if not value.isascii() or not value[:1].isdigit() or not value[-1:].isdigit():
         value = plain(value)
+    if len(value) == 10 and value[4] == value[7] == "-" and value.isascii() and value.replace("-", "").isdigit():
+        return "" if value in NO_DATES or value.endswith("00-00") else value
     parts = YEAR_FIRST.fullmatch(value) or LOOSE_YEAR_FIRST.fullmatch(value.lower())
     if parts:
         year, month, day = parts.groups()

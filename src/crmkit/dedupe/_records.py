@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame
+from crmkit import _frame, _threads
 from crmkit.dedupe._levels import Level
 from crmkit.dedupe._rules import Sides
 from crmkit.dedupe.fields import Field, check_columns, encode_field
@@ -68,12 +68,13 @@ def prepare(
     id_column: str | None,
     *,
     within: tuple[bool, bool] = (False, False),
+    n_threads: int | None = None,
 ) -> Prepared:
     """Read one or two tables of records."""
     frames = tuple(_frame.read(table) for table in tables)
     check_columns(frames, wanted)
     ids = tuple(record_ids(frame, id_column) for frame in frames)
-    encoded = [encode_field(frames, column, kind, levels) for column, (kind, levels) in wanted.items()]
+    encoded = _threads.run(lambda column: encode_field(frames, column, *wanted[column]), list(wanted), n_threads=n_threads)
     sides = Sides.of(*map(len, frames), within=within)
     order = content_order(encoded, np.concatenate([one.codes for one in ids]), sides)
     place = np.empty(order.size, dtype=np.int64)

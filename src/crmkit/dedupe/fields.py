@@ -156,14 +156,14 @@ def encode_field(
         form = partial(_normal.date, day_first=_normal.day_first_of(raw))
     elif kind == "geo":
         form = _point
-    normal = [form(value) for value in raw]
-    number = {value: code for code, value in enumerate(dict.fromkeys(normal)) if value}
-    if "" in normal:  # closes the gap it leaves
-        number = {value: code for code, value in enumerate(number)}
-    values = list(number)
+    normal = list(map(form, raw))
+    distinct = dict.fromkeys(normal)
+    distinct.pop("", None)
+    values = list(distinct)
+    number = dict(zip(values, range(len(values)), strict=True))
     number[""] = MISSING
     # the last place takes the code -1 of a missing value
-    table = np.array([*map(number.__getitem__, normal), MISSING], dtype=np.int32)
+    table = np.append(np.fromiter(map(number.__getitem__, normal), dtype=np.int32, count=len(normal)), np.int32(MISSING))
     names = {name_of(level) for level in levels}
     extra = _extra(values, names)
     for other in [level[1] for level in levels if name_of(level) == REVERSED]:
@@ -190,12 +190,24 @@ def _read(frames: Sequence[_frame.Frame], column: Any, keyword: str) -> tuple[Se
     """Return the distinct texts of a column over all frames, and the code of every row."""
     if isinstance(column, tuple):
         return _pairs_of(frames, column, keyword)
-    texts = [_frame.text(frame, column, keyword=keyword) for frame in frames]
+    texts = [_texts(frame, column, keyword) for frame in frames]
     if len(texts) == 1:
-        return texts[0].values, texts[0].codes
-    every = {value: code for code, value in enumerate(sorted(set().union(*(text.values for text in texts))))}
-    codes = [np.array([*(every[value] for value in text.values), MISSING], dtype=np.int32)[text.codes] for text in texts]
+        return texts[0]
+    every = {value: code for code, value in enumerate(sorted(set().union(*(values for values, _ in texts))))}
+    codes = [np.array([*(every[value] for value in values), MISSING], dtype=np.int32)[rows] for values, rows in texts]
     return list(every), np.concatenate(codes)
+
+
+def _texts(frame: _frame.Frame, column: Any, keyword: str) -> tuple[Sequence[str], npt.NDArray[np.int32]]:
+    """Read a column as text; one that holds strings is spared the look at every value, blanks fall to the normal form."""
+    encoded = _frame.ids(frame, column, keyword=keyword, missing="drop")
+    index = encoded.labels.as_index()
+    if index.dtype.kind == "O" or len(index) == 0:
+        values = np.asarray(index, dtype=object).tolist()
+        if all(type(value) is str for value in values):
+            return values, encoded.codes
+    text = _frame.text(frame, column, keyword=keyword)
+    return text.values, text.codes
 
 
 def _pairs_of(frames: Sequence[_frame.Frame], columns: tuple[Any, ...], keyword: str) -> tuple[Sequence[str], Any]:
@@ -224,8 +236,9 @@ def _extra(values: Sequence[str], names: set[str]) -> dict[str, npt.NDArray[Any]
     extra: dict[str, npt.NDArray[Any]] = {}
     if "local_part" in names:
         parts = [value.rpartition("@")[0] for value in values]
-        number = {part: code for code, part in enumerate(dict.fromkeys(parts)) if part}
-        extra["local_part"] = np.array([number.get(part, MISSING) for part in parts], dtype=np.int32)
+        number = dict(zip(dict.fromkeys(parts), range(len(parts)), strict=False))
+        number[""] = MISSING
+        extra["local_part"] = np.fromiter(map(number.__getitem__, parts), dtype=np.int32, count=len(parts))
     if names & {"date_parts", "swapped"}:
         extra["date_parts"] = extra["swapped"] = date_parts(values)
     if "days" in names:
@@ -257,6 +270,9 @@ def date_parts(values: Sequence[str]) -> npt.NDArray[np.int32]:
     """Return the three numbers of a date in the order written; -1 where it has another form."""
     answer = np.full((len(values), 3), MISSING, dtype=np.int32)
     for place, value in enumerate(values):
+        if len(value) == 10 and value[4] == value[7] == "-" and value.replace("-", "").isdecimal():
+            answer[place] = int(value[:4]), int(value[5:7]), int(value[8:])
+            continue
         parts = _normal.YEAR_FIRST.fullmatch(value) or THREE_PARTS.fullmatch(value)
         if parts:
             answer[place] = [int(part) for part in parts.groups()]
