@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmkit import _options
+from crmkit import _frame, _options
 from crmkit.datasets._names import names
 from crmkit.errors import OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Experiment", "make_experiment"]
+__all__ = ["ARMS", "Experiment", "Plan", "draw_campaign", "make_experiment", "planned"]
 
 #: Arm -> what it adds to the log odds of a visit: for everybody, and per unit of how much a customer is moved by offers.
 ARMS: Mapping[str, tuple[float, float]] = MappingProxyType({"letter": (0.10, 0.05), "voucher": (0.25, 0.45)})
@@ -102,54 +102,76 @@ def make_experiment(
     >>> found.table["arm"].tolist()
     ['letter', 'voucher']
     """
-    import pandas as pd
-
     n = _options.whole("n_customers", n_customers, low=10)
-    level = _options.number("visits", visits, low=0.0, high=1.0, ends=False)
-    mean = _options.number("spend", spend, low=0.0, ends=False)
-    effects = _effects(arms)
-    drawn = _shares(shares, effects)
     generator = _options.generator(rng)
-
+    plan = planned(arms, shares, visits, spend)
     taste = generator.gamma(2.0, 0.5, n)  # how often they buy anyway
     orders = generator.poisson(4.0 * taste) + 1
     recency = np.ceil(generator.exponential(120.0 / (0.3 + taste), n)).astype(np.int64)
     purse = generator.lognormal(-0.08, 0.4, n)  # what they spend, beside the mean: about 1
-    before = np.round(orders * mean * purse * generator.lognormal(-0.02, 0.2, n), 2)
+    before = np.round(orders * plan.spend * purse * generator.lognormal(-0.02, 0.2, n), 2)
+    columns, truth = draw_campaign(generator, plan, recency, orders, before, purse)
+    customers = _frame.table({"customer_id": names("C", n, digits=5), **columns})
+    parameters = {"n_customers": n, "arms": plan.arms, "shares": plan.shares, "visits": plan.visits, "spend": plan.spend}
+    return Experiment(customers, _frame.table(truth), MappingProxyType(parameters))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """A campaign as it was asked for, checked."""
+
+    arms: Mapping[str, tuple[float, float]]
+    shares: Mapping[str, float]  # the control first
+    visits: float
+    spend: float
+
+
+def planned(arms: Any, shares: Any, visits: Any, spend: Any) -> Plan:
+    """Check what a campaign is to be drawn from."""
+    effects = _effects(arms)
+    return Plan(
+        effects,
+        _shares(shares, effects),
+        _options.number("visits", visits, low=0.0, high=1.0, ends=False),
+        _options.number("spend", spend, low=0.0, ends=False),
+    )
+
+
+def draw_campaign(
+    generator: np.random.Generator, plan: Plan, recency: Any, orders: Any, before: Any, purse: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw arms and outcomes of customers with such a past; return their columns, and the true effects."""
+    n = orders.size
     newsletter = generator.random(n) < 0.4
     channel = generator.choice(len(CHANNELS), n, p=[0.3, 0.3, 0.4])
     region = generator.choice(len(REGIONS), n)
     moved = 0.9 * (newsletter - 0.4) + 0.8 * ((channel == 0) - 0.3) - 0.5 * (np.log1p(orders) - 1.5) + generator.normal(0, 0.5, n)
     moved = moved / moved.std()
-    base = np.log(level / (1.0 - level)) + 0.8 * (np.log1p(orders) - 1.5) - 0.003 * (recency - 120) + 0.2 * (channel == 1)
+    base = np.log(plan.visits / (1.0 - plan.visits)) + 0.8 * (np.log1p(orders) - 1.5) - 0.003 * (recency - 120)
+    base += 0.2 * (channel == 1)
 
-    names_of_arms = ["control", *effects]
-    arm = generator.choice(len(names_of_arms), n, p=drawn)
-    chance = {"control": _odds(base)} | {name: _odds(base + a + b * moved) for name, (a, b) in effects.items()}
+    names_of_arms = list(plan.shares)
+    arm = generator.choice(len(names_of_arms), n, p=list(plan.shares.values()))
+    chance = {"control": _odds(base)} | {name: _odds(base + a + b * moved) for name, (a, b) in plan.arms.items()}
     expected = np.column_stack([chance[name] for name in names_of_arms])
     visited = generator.random(n) < expected[np.arange(n), arm]
-    paid = np.where(visited, np.round(mean * purse * generator.lognormal(-0.125, 0.5, n), 2), 0.0)
-
-    customers = pd.DataFrame(
-        {
-            "customer_id": names("C", n, digits=5),
-            "recency_days": recency,
-            "orders": orders,
-            "spend_before": before,
-            "newsletter": newsletter.astype(np.int64),
-            "channel": np.array(CHANNELS, dtype=object)[channel],
-            "region": np.array(REGIONS, dtype=object)[region],
-            "arm": np.array(names_of_arms, dtype=object)[arm],
-            "visited": visited.astype(np.int64),
-            "spend": paid,
-        }
-    )
-    truth = {"visited_control": chance["control"], "spend_control": chance["control"] * mean * purse}
-    for name in effects:
+    paid = np.where(visited, np.round(plan.spend * purse * generator.lognormal(-0.125, 0.5, n), 2), 0.0)
+    columns = {
+        "recency_days": recency,
+        "orders": orders,
+        "spend_before": before,
+        "newsletter": newsletter.astype(np.int64),
+        "channel": np.array(CHANNELS, dtype=object)[channel],
+        "region": np.array(REGIONS, dtype=object)[region],
+        "arm": np.array(names_of_arms, dtype=object)[arm],
+        "visited": visited.astype(np.int64),
+        "spend": paid,
+    }
+    truth = {"visited_control": chance["control"], "spend_control": chance["control"] * plan.spend * purse}
+    for name in plan.arms:
         truth[f"visited_{name}"] = chance[name] - chance["control"]
-        truth[f"spend_{name}"] = (chance[name] - chance["control"]) * mean * purse
-    parameters = {"n_customers": n, "arms": effects, "shares": dict(zip(names_of_arms, drawn.tolist(), strict=True))}
-    return Experiment(customers, pd.DataFrame(truth), MappingProxyType(parameters | {"visits": level, "spend": mean}))
+        truth[f"spend_{name}"] = (chance[name] - chance["control"]) * plan.spend * purse
+    return columns, truth
 
 
 def _odds(log_odds: Any) -> Any:
@@ -172,12 +194,12 @@ def _effects(arms: Any) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _shares(shares: Any, effects: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    names_of_arms = ["control", *effects]
+def _shares(shares: Any, effects: Mapping[str, Any]) -> dict[str, float]:
+    arms = ["control", *effects]
     if shares is None:
-        return np.full(len(names_of_arms), 1.0 / len(names_of_arms))
-    if not isinstance(shares, Mapping) or sorted(shares) != sorted(names_of_arms):
-        msg = f"shares={shares!r} does not give each of {names_of_arms} its share"
+        return dict.fromkeys(arms, 1.0 / len(arms))
+    if not isinstance(shares, Mapping) or sorted(map(str, shares)) != sorted(arms):
+        msg = f"shares={shares!r} does not give each of {arms} its share"
         raise OptionError(msg)
-    found = np.array([_options.number(f"shares[{name!r}]", shares[name], low=0.0, ends=False) for name in names_of_arms])
-    return np.asarray(found / found.sum())
+    found = [_options.number(f"shares[{name!r}]", shares[name], low=0.0, ends=False) for name in arms]
+    return {name: share / sum(found) for name, share in zip(arms, found, strict=True)}
