@@ -37,6 +37,8 @@ Integers = npt.NDArray[np.int64]
 _NODES = 2048
 # Terms of the sums over counts; where they do not suffice, the quadrature takes over.
 _TERMS = 601
+# Steps of z = tau / (1 + tau), for each of which the number of terms is prepared.
+_STEPS = 64
 
 
 @kernel
@@ -86,8 +88,8 @@ def log_likelihood(
     """Weighted log-likelihood, its gradient and its Hessian in (ln r, ln alpha, ln a, ln b).
 
     Row i has ``counts[which[i]]`` repeat purchases: the gamma functions are met once per distinct count, not per row. A
-    purchase is every `each`-th event of the Poisson process: 1 in the (M)BG/NBD. The constant of the row is left out. Row i's own gradient goes
-    to ``scores[i]``, where it has rows.
+    purchase is every `each`-th event of the Poisson process: 1 in the (M)BG/NBD. The constant of the row is left out. Row i's
+    own gradient goes to ``scores[i]``, where it has rows.
     """
     wanted = scores.shape[0] > 0
     k = counts.size
@@ -360,6 +362,65 @@ def _fill(m: float, a: float, late: float, ratio: Floats, kept: Floats, bought: 
 
 
 @kernel
+def _powers(m: float, ratio: Floats, value: Floats, coefficient: Floats, needed: Integers) -> None:
+    """Prepare the same mean as a polynomial in z = tau / (1 + tau): its coefficients, and how many of them z needs.
+
+    ``needed[j]`` is for z up to (j + 1) / size, 0 where the sum is too long or its coefficients too large for the machine.
+    """
+    chance, usable = 1.0, 0
+    for k in range(_TERMS):
+        if k > 0:
+            chance *= ratio[k]
+        if chance > 1e250:
+            break
+        coefficient[k] = chance * value[k]
+        usable = k + 1
+    n = needed.size
+    for j in range(n):
+        needed[j] = 0
+        z, power, total = (j + 1.0) / n, 1.0, coefficient[0]
+        for k in range(1, usable):
+            power *= z
+            term = coefficient[k] * power
+            total += term
+            falling = z * (1.0 + max(m - 1.0, 0.0) / (k + 1.0)) * (1.0 + 1.0 / k)
+            if falling < 1.0 and term * falling < 1e-17 * total * (1.0 - falling):
+                needed[j] = k + 1
+                break
+        if needed[j] == 0:
+            needed[j:] = 0
+            break
+
+
+@kernel
+def _polynomial(coefficient: Floats, size: int, z: float) -> float:
+    """The sum of coefficient[k] z^k over k < size, by four chains of Horner's rule that do not wait for each other."""
+    rounds = (size + 3) // 4
+    square = z * z
+    fourth = square * square
+    p0, p1, p2, p3 = 0.0, 0.0, 0.0, 0.0
+    for i in range(rounds - 1, -1, -1):
+        k = 4 * i
+        p0 = p0 * fourth + coefficient[k]
+        p1 = p1 * fourth + coefficient[k + 1]
+        p2 = p2 * fourth + coefficient[k + 2]
+        p3 = p3 * fourth + coefficient[k + 3]
+    return (p0 + z * p1) + square * (p2 + z * p3)
+
+
+@kernel
+def _over_counts(m: float, tau: float, ratio: Floats, value: Floats, coefficient: Floats, needed: Integers) -> float:
+    """The mean of value[k] over k ~ NB(m, tau), by the polynomial where it will do, or -1 where it takes too many terms."""
+    z = tau / (1.0 + tau)
+    size = needed[min(int(z * needed.size), needed.size - 1)]
+    if size > 0:
+        # the quicker of the two logs will do where its rounding is not multiplied by much
+        none = m * math.log(1.0 + tau) if m < 64.0 else m * math.log1p(tau)
+        return math.exp(-none) * _polynomial(coefficient, size, z)
+    return _by_counts(m, tau, ratio, value)
+
+
+@kernel
 def _countable(m: float, tau: float) -> bool:
     """Whether the sum over counts is short, and its first term not too small for the machine."""
     return m * tau <= 100.0 and tau <= 9.0
@@ -377,6 +438,7 @@ def if_alive(
     """
     left, right, filled = np.empty((3, _NODES)), np.empty((3, _NODES)), np.zeros(2, np.int64)
     ratio, kept, bought = np.empty(_TERMS), np.empty(_TERMS), np.empty(_TERMS)
+    coefficient, needed = np.zeros(_TERMS + 3), np.zeros(_STEPS, np.int64)
     now, late, step, counted = -1.0, 0.0, 0.0, False
     for i in range(out.size):
         if x[i] != now:
@@ -385,8 +447,9 @@ def if_alive(
         if _countable(m, tau):
             if not counted:
                 _fill(m, a, late, ratio, kept, bought)
+                _powers(m, ratio, bought if sort == 0 else kept, coefficient, needed)
                 counted = True
-            found = _by_counts(m, tau, ratio, bought if sort == 0 else kept)
+            found = _over_counts(m, tau, ratio, bought if sort == 0 else kept, coefficient, needed)
         if found < 0.0:
             if step == 0.0:
                 # the chance to stay may be small against 1, a number of purchases is not small against that of one
@@ -408,6 +471,7 @@ def discounted(
     """
     left, right, filled = np.empty((3, _NODES)), np.empty((3, _NODES)), np.zeros(2, np.int64)
     ratio, kept, bought = np.empty(_TERMS), np.empty(_TERMS), np.empty(_TERMS)
+    coefficient, needed = np.zeros(_TERMS + 3), np.zeros(_STEPS, np.int64)
     now, late, step, counted = -1.0, 0.0, 0.0, False
     for i in range(out.size):
         if x[i] != now:
@@ -427,8 +491,9 @@ def discounted(
                 if _countable(m, tau):
                     if not counted:
                         _fill(m, a, late, ratio, kept, bought)
+                        _powers(m, ratio, kept, coefficient, needed)
                         counted = True
-                    density = _by_counts(m, tau, ratio, kept)
+                    density = _over_counts(m, tau, ratio, kept, coefficient, needed)
                 if density < 0.0:
                     if step == 0.0:
                         step = _step(a, late, 40.0)

@@ -59,11 +59,13 @@ def maximise(
 ) -> Optimum:
     """Climb from each start until the gradient per observation is below `tolerance`; return the highest summit.
 
-    Later starts are tried only while none has led to a well-curved summit.
+    Later starts are tried only while none has led to a well-curved summit, and no two to the same height.
     """
     best: Optimum | None = None
     for start in starts:
         found = _climb(derivatives, start, n, tolerance, steps)
+        if best is not None and best.converged and found.converged and abs(found.value - best.value) < 1e-9 * n:
+            break
         if best is None or (found.converged, found.value) > (best.converged, best.value + 1e-9 * n):
             best = found
         if best.converged and best.flattest[0] > 1e-6 * n:

@@ -34,6 +34,7 @@ class Past(NamedTuple):
 Kernel = Callable[[Floats, Past, Floats], None]
 
 _CHUNK = 4096  # distinct rows in one piece of work
+_SAMPLE = 4096  # rows looked at to tell whether rows repeat
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -260,29 +261,46 @@ class PurchaseModel(FittedModel):
             out = np.empty((1, *tail))
             kernel(t, Past(x, t_x, T), out)
             return out
-        first, which = _distinct(t, x, T)
-        if self.WAITS:
-            first, which = _distinct(which, t_x, which)
-        # kernels prepare each count of purchases once
-        order = np.argsort(x[first], kind="stable")
-        first = first[order]
-        t, x, t_x, T = (readonly(values[first]) for values in (t, x, t_x, T))
-        out = np.empty((first.size, *tail))
+        which = None
+        if _repeats(t, x, t_x, T, waits=self.WAITS):
+            first, which = _distinct(t, x, T)
+            if self.WAITS:
+                first, which = _distinct(which, t_x, which)
+            t, x, t_x, T = (values[first] for values in (t, x, t_x, T))
+        # kernels prepare each count of purchases once; short integers sort in linear time
+        short = x.astype(np.uint16) if x.max(initial=0.0) < 65_536.0 else x
+        order = np.argsort(short, kind="stable")
+        t, x, t_x, T = (readonly(values[order]) for values in (t, x, t_x, T))
+        answers = np.empty((order.size, *tail))
 
         def work(piece: tuple[int, int]) -> None:
             part = slice(*piece)
-            kernel(t[part], Past(x[part], t_x[part], T[part]), out[part])
+            kernel(t[part], Past(x[part], t_x[part], T[part]), answers[part])
 
-        _threads.run(work, _threads.chunks(first.size, _CHUNK), n_threads=n_threads)
-        place = np.empty(order.size, np.int64)
-        place[order] = np.arange(order.size)
-        return out[place[which]] if order.size < which.size else out[place]
+        _threads.run(work, _threads.chunks(order.size, _CHUNK), n_threads=n_threads)
+        out = np.empty_like(answers)
+        out[order] = answers
+        return out if which is None else out[which]
 
     def _shaped(self, out: Floats, single: object, shape: tuple[int, ...]) -> Any:
         if not np.isfinite(out).all():
             msg = f"the answer is beyond the numbers of the machine at these parameters ({self.diagnosis})"
             raise FitError(msg)
         return float(out[0]) if single else out.reshape(shape)
+
+
+def _repeats(t: Floats, x: Floats, t_x: Floats, T: Floats, *, waits: bool) -> bool:
+    """Tell whether it pays to look for equal rows: of a sample of a large table, spread over it, some are equal."""
+    if x.size <= _SAMPLE:
+        return True
+    at = np.linspace(0, x.size - 1, _SAMPLE).astype(np.int64)
+    some = [values[at] for values in ((t, x, T, t_x) if waits else (t, x, T))]
+    order = np.lexsort(some)
+    same = np.ones(_SAMPLE - 1, np.bool_)
+    for values in some:
+        ordered = values[order]
+        same &= ordered[1:] == ordered[:-1]
+    return bool(np.count_nonzero(same) > _SAMPLE // 100)
 
 
 def _distinct(*columns: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
