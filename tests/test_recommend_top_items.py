@@ -233,6 +233,8 @@ def test_rules_may_come_in_any_kind_of_frame(give):
     categories = pd.DataFrame({"item_id": list(CATEGORY), "category": list(CATEGORY.values())})
     want = recommend.top_items(MODELS["ease"], k=4, deny=frame, categories=categories, per_category=1)
     assert listed(recommend.top_items(MODELS["ease"], k=4, deny=frame, categories=CATEGORY, per_category=1)) == listed(want)
+    series = categories.set_index("item_id")["category"]
+    assert listed(recommend.top_items(MODELS["ease"], k=4, deny=frame, categories=series, per_category=1)) == listed(want)
     model = recommend.fit_ease(recommend.interactions(give(FRAME), **COLUMNS), penalty=2.0)
     got = recommend.top_items(model, k=4, deny=give(frame), categories=give(categories), per_category=1)
     got = got.to_pandas() if hasattr(got, "to_pandas") else got

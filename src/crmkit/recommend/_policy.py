@@ -170,7 +170,9 @@ def item_codes(values: Any, seen: Interactions, keyword: str) -> Codes:
 
 
 def categorised(categories: Any, seen: Interactions) -> tuple[Codes, int]:
-    """Return the category of every item (-1: none) and how many there are, from a mapping or a frame of items."""
+    """Return the category of every item (-1: none) and how many there are, from a mapping, a Series or a frame of items."""
+    if hasattr(categories, "to_dict") and not _frame.is_frame(categories):
+        categories = categories.to_dict()  # a pandas Series, indexed by item
     if isinstance(categories, Mapping):
         columns = {"item_id": list(categories), "category": list(categories.values())}
         frame, name = _frame.read(_frame.table(columns)), "item_id"
@@ -178,7 +180,7 @@ def categorised(categories: Any, seen: Interactions) -> tuple[Codes, int]:
         frame, own = _frame.read(categories), seen.columns.get("item")
         name = str(own) if own in frame.columns else "item_id"
     else:
-        msg = "categories= is a mapping of item ids to categories, or a frame with the columns item_id and category"
+        msg = "categories= maps item ids to categories: a dict, a pandas Series, or a frame with the columns item_id and category"
         raise OptionError(msg)
     item, of_item = _frame.ids(frame, name, keyword="categories"), _frame.ids(frame, "category", missing="drop")
     found = np.full(len(item.labels), -1, np.int32)

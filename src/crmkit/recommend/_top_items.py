@@ -41,7 +41,10 @@ class Recommender(Protocol):
     def top(
         self, history: Rows, excluded: Rows, k: int, customers: npt.NDArray[np.int32]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        """Return (start, item, score) of the `k` best items of `customers`, rows of `history`."""
+        """Return (start, item, score) of the `k` best items of `customers`, rows of `history`.
+
+        The first rows of `history` are the customers of the fit, with the purchases of the fit. `excluded` has the same rows.
+        """
 
 
 def top_items(
@@ -83,9 +86,9 @@ def top_items(
         What may be recommended at all, such as what is in stock.
     deny : list or column of item ids, or DataFrame, optional
         What may not be recommended, to anybody; a frame of customers and items, to whom what.
-    categories : mapping or DataFrame, optional
-        Category of each item: a mapping from ids, or a frame with the columns item_id and category. An item without one is
-        like no other.
+    categories : mapping, Series or DataFrame, optional
+        Category of each item: a mapping from ids, a pandas Series indexed by them, or a frame with the columns item_id and
+        category. An item without one is like no other.
     per_category : int, optional
         Most items of one category in a list.
     diversity : float, default 0.0
