@@ -138,7 +138,13 @@ def _recommendations() -> None:
         recommend.top_items(fit(found), k=2)
     # without times or amounts, and for customers who are new to the model
     found = recommend.interactions(_lines(), time=None, amount=None)
-    recommend.top_items(recommend.fit_item_knn(found), k=2, exclude="nothing")
+    model = recommend.fit_item_knn(found)
+    recommend.top_items(model, k=2, exclude="nothing")
+    # lists under rules, items alike, and how good lists are
+    recommend.top_items(model, k=2, allow=found.items.values[:5], diversity=0.3)
+    for fit in (recommend.fit_ease, recommend.fit_als):
+        recommend.similar_items(fit(found), k=2)
+    recommend.evaluate(model, found, k=2, replicates=100)
 
 
 def _baskets() -> None:
