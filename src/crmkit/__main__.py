@@ -1,4 +1,4 @@
-"""``python -m crmkit report``: a customer report from a purchase file, or from simulated purchases."""
+"""``python -m crmkit report``: a customer report from a purchase file. ``python -m crmkit verify``: published figures anew."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     given = _parser().parse_args(arguments)
     try:
-        return _report(given)
+        return _verify() if given.command == "verify" else _report(given)
     except (CrmkitError, OSError) as error:
         print(f"crmkit: error: {_sentence(error)}", file=sys.stderr)
         return 2
@@ -49,7 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m crmkit", description="Customer analytics on purchase files.")
     parser.add_argument("--version", action="version", version=f"crmkit {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="report")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="report|verify")
+    commands.add_parser(
+        "verify",
+        help="compute published figures again on this machine",
+        description="Compute figures of the literature again and say where they differ; the status is 1 if one does.",
+    )
     report = commands.add_parser(
         "report",
         help="write a customer report as one HTML file",
@@ -94,6 +99,14 @@ def _report(given: argparse.Namespace) -> int:
     print(f"span     {log.span.start} to {log.span.end}; the report looks back from {report.as_of}")
     print(f"written  {target} ({target.stat().st_size / 1024:,.0f} kB)")
     return 0
+
+
+def _verify() -> int:
+    from crmkit._report import verify
+
+    found = list(verify.checks())
+    print(verify.table_of(found))
+    return 0 if all(check.agrees for check in found) else 1
 
 
 def _check(given: argparse.Namespace) -> None:
