@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from crmkit._jit import kernel
 
-__all__ = ["components", "expectation_maximisation"]
+__all__ = ["components", "expectation_maximisation", "sum_evidence"]
+
+GAIN = 1e-11  # log-likelihood per pair that one more step of the EM algorithm must be worth
 
 
 @kernel
@@ -49,7 +51,7 @@ def expectation_maximisation(
     for p in range(n_patterns):
         in_block[blocks[p]] += counts[p]
     odds = np.zeros(4)
-    change, steps, likelihood = np.inf, 0, 0.0
+    change, steps, likelihood, before, in_all = np.inf, 0, 0.0, -np.inf, counts.sum()
 
     while True:
         for f in range(n_fields):
@@ -90,7 +92,9 @@ def expectation_maximisation(
                         sums[0 if tied[f] else 1, f, g] += odds[1]
                         sums[2, f, g] += odds[2]
                     u_sum[b, f, g] += odds[3]
-        if steps >= max_iterations or change <= tolerance:
+        # the likelihood of a sum over many pairs: where it stands still, what moves on is known to no pair
+        gain, before = likelihood - before, likelihood
+        if steps >= max_iterations or change <= tolerance or (steps > 1 and abs(gain) <= GAIN * in_all):
             break
         steps += 1
 
@@ -137,6 +141,41 @@ def _normalise(sums: NDArray[np.float64], size: int) -> None:
         total += sums[g]
     for g in range(size):
         sums[g] /= total
+
+
+@kernel
+def sum_evidence(
+    of_pair: NDArray[np.int32],
+    evidence: NDArray[np.float64],
+    full: NDArray[np.bool_],
+    values: NDArray[np.int32],
+    tables: NDArray[np.float64],
+    starts: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Log2 odds of pairs: the evidence of their pattern in four classes, and how rare the values are they agree on in full.
+
+    ``evidence[:, p]`` are log2 probabilities of pattern p as a match, a match who moved, people who live together, others. Where
+    ``full[p, f]``, column ``starts[f] + values[f, k]`` of `tables` is added to the last three for pair k.
+    """
+    out = np.empty(of_pair.size)
+    for k in range(of_pair.size):
+        p = of_pair[k]
+        match, moved, kin, other = evidence[0, p], evidence[1, p], evidence[2, p], evidence[3, p]
+        for f in range(full.shape[1]):
+            if full[p, f]:
+                place = starts[f] + values[f, k]
+                moved += tables[0, place]
+                kin += tables[1, place]
+                other += tables[2, place]
+        out[k] = _add(match, moved) - _add(kin, other)
+    return out
+
+
+@kernel
+def _add(a: float, b: float) -> float:
+    """log2(2**a + 2**b)."""
+    high, low = max(a, b), min(a, b)
+    return high if low == -np.inf else high + np.log2(1.0 + 2.0 ** (low - high))
 
 
 @kernel

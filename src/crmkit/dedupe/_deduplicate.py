@@ -198,7 +198,7 @@ def deduplicate(
     trained = train(prepared, setting, labels=labels, rng=_options.generator(rng), n_threads=n_threads)
     model, compared = trained.model, trained.compared
 
-    weights, _ = _score.pair_weights(model, prepared.fields, compared)
+    weights, _ = _score.pair_weights(model, prepared.fields, compared, n_threads=n_threads)
     probability = as_probability(weights)
     threshold = threshold_for(probability, target_precision) if target_precision is not None else float(threshold)
     number = _cluster.clustered(n, compared.left, compared.right, probability, threshold, method, vetoes, veto_of)

@@ -175,7 +175,7 @@ def fit_patterns(
                 found, classes = other, [*classes, MOVED]
     if rules is None:
         chance = found.u[0]
-    _warn(names, best, found, used)
+    _warn(names, best, found, used, max_iterations)
 
     # noise may leave a field that says nothing with a best level below chance: it is then silent
     m, by_block = found.known[0], found.u
@@ -210,7 +210,7 @@ def fit_patterns(
         lack_of_fit=0.0,
         n=int(counts.sum()),
         log_likelihood=float(found.likelihood),
-        converged=bool(found.change <= TOLERANCE),
+        converged=bool(found.change <= TOLERANCE or found.steps < max_iterations),
         iterations=int(found.steps),
         change=float(found.change),
     )
@@ -315,10 +315,11 @@ def _warn(
     best: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     found: _Found,
     used: npt.NDArray[np.bool_],
+    max_iterations: int,
 ) -> None:
     """Say where the fit stopped short, or where what it calls matches agree less than what it calls non-matches."""
     m, by_block = found.known[0], found.u
-    if found.change > TOLERANCE:
+    if found.change > TOLERANCE and found.steps >= max_iterations:
         msg = (
             f"the linkage model stopped after {found.steps} steps while a probability still moved by {found.change:.2g}: match "
             "probabilities may be off. Compare other fields or block less tightly; warnings.simplefilter silences this"

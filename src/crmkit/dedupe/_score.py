@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crmkit import _frame, _threads
+from crmkit._kernels import linkage as _k
 from crmkit.dedupe import _rules
 from crmkit.dedupe import pairs as _pairs
 from crmkit.dedupe._levels import Level
-from crmkit.dedupe._patterns import Compared, Patterns, compare
+from crmkit.dedupe._patterns import Compared, compare
 from crmkit.dedupe._records import Prepared
 from crmkit.dedupe._rules import Blocks
 from crmkit.dedupe.fields import Field
@@ -20,11 +22,12 @@ from crmkit.dedupe.model import FellegiSunter
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
+PIECE = 1 << 18  # pairs of one piece of work
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Weighed:
-    """Match weights of pairs, and the rule each was judged under (-1: none made it)."""
+    """Match weights of pairs, and the rule each pattern was judged under (-1: none made it)."""
 
     weights: Floats
     rule: npt.NDArray[np.int64]
@@ -34,42 +37,42 @@ class Weighed:
 def weigh(model: FellegiSunter, prepared: Prepared, blocks: Sequence[Blocks], left: Codes, right: Codes) -> Weighed:
     """Compare given pairs of rows and sum their evidence."""
     compared = compare(prepared.fields, blocks, prepared.sides, given=(left, right), n_threads=1)
-    weights, rule = pair_weights(model, prepared.fields, compared)
+    weights, rule = pair_weights(model, prepared.fields, compared, n_threads=1)
     return Weighed(weights, rule, compared)
 
 
-def pair_weights(model: FellegiSunter, fields: Sequence[Field], compared: Compared) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Return match weight and rule of every pair: its pattern's evidence, and how rare its values are."""
+def pair_weights(
+    model: FellegiSunter, fields: Sequence[Field], compared: Compared, *, n_threads: int | None = None
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Return the match weight of every pair, of its pattern and the rarity of its values; and the rule of every pattern."""
     patterns = compared.patterns
     made_by = {rule: made.patterns for rule, made in compared.rules.items()}
     evidence = model.best_rule(compared.agreement(len(fields)), made_by)
-    rarities = rarity(model, fields, compared.left, patterns, evidence.silent)
-    if not rarities:
-        return model.calibrated(evidence.weight()[patterns.of_pair]), evidence.rule[patterns.of_pair]
-    match, moved, kin, other = (
-        part[patterns.of_pair] for part in (evidence.match, evidence.moved, evidence.related, evidence.other)
-    )
-    for field, bits in rarities:
-        other -= bits
-        kin += shared_rarity(model, model.related, field, bits)
-        moved += shared_rarity(model, model.moved, field, bits)
-    weights = np.logaddexp2(match, moved) - np.logaddexp2(kin, other)
-    return model.calibrated(weights), evidence.rule[patterns.of_pair]
+    counted = [place for place, field in enumerate(fields) if field.column in model.term_frequency]
+    tables = [rarity(model, fields[place]) for place in counted]
+    starts = np.cumsum([0, *(table.shape[1] for table in tables)])[:-1].astype(np.int64)
+    best = [len(fields[place].levels) for place in counted]
+    # where agreement itself is silent, so is the value
+    full = (patterns.levels[:, counted] == best) & ~evidence.silent[:, counted]
+    parts = _frame.readonly(np.stack([evidence.match, evidence.moved, evidence.related, evidence.other]))
+    given = _frame.readonly(full), _frame.readonly(np.concatenate([np.zeros((3, 0)), *tables], axis=1)), _frame.readonly(starts)
+
+    def work(piece: tuple[int, int]) -> Floats:
+        rows = slice(*piece)
+        left = compared.left[rows]
+        values = np.stack([fields[place].codes[left] for place in counted]) if counted else np.zeros((0, left.size), np.int32)
+        return _k.sum_evidence(_frame.readonly(patterns.of_pair[rows]), parts, given[0], _frame.readonly(values), *given[1:])
+
+    pieces = _threads.run(work, _threads.chunks(compared.left.size, PIECE), n_threads=n_threads)
+    weights = np.concatenate([np.empty(0), *pieces])
+    return model.calibrated(weights), evidence.rule
 
 
-def rarity(
-    model: FellegiSunter, fields: Sequence[Field], left: Codes, patterns: Patterns, silent: npt.NDArray[np.bool_]
-) -> list[tuple[Field, Floats]]:
-    """Return by how many bits full agreement is rarer among strangers than on average, for every field that counts it.
-
-    Where agreement itself is silent, so is the value.
-    """
-    answer = []
-    for position, field in enumerate(fields):
-        if field.column in model.term_frequency:
-            full = ((patterns.levels[:, position] == len(field.levels)) & ~silent[:, position])[patterns.of_pair]
-            answer.append((field, np.where(full, value_bits(model, field)[field.codes[left]], 0.0)))
-    return answer
+def rarity(model: FellegiSunter, field: Field) -> Floats:
+    """Return for every value the bits that full agreement on it adds in the classes that are no plain match."""
+    bits = value_bits(model, field)
+    moved, kin = (np.broadcast_to(shared_rarity(model, known, field, bits), bits.shape) for known in (model.moved, model.related))
+    return np.stack([moved, kin, -bits])
 
 
 def shared_rarity(model: FellegiSunter, known: Mapping[str, tuple[float, ...]], field: Field, bits: Floats) -> Floats | float:

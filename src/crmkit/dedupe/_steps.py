@@ -311,15 +311,15 @@ def explain_pair(
         agreed = "missing" if level < 0 else "no agreement" if level == 0 else said(field.levels[len(field.levels) - level])
         words.append("equal by the rule" if field.column in own else agreed)
     match, moved, kin, other = (list(part) for part in parts)
-    silent = model.evidence(table, rule).silent
-    for field, more in _score.rarity(model, prepared.fields, a, weighed.compared.patterns, silent):
-        if more[0]:
+    silent = model.evidence(table, rule).silent[0]
+    for place, field in enumerate(prepared.fields):
+        if field.column in model.term_frequency and table[0, place] == len(field.levels) and not silent[place]:
+            more = _score.rarity(model, field)[:, field.codes[a[0]]]
             names_of_terms.append(f"rarity of {field.column}")
             words.append("")
             match.append(match[-1])
-            moved.append(moved[-1] + float(np.sum(_score.shared_rarity(model, model.moved, field, more))))
-            kin.append(kin[-1] + float(np.sum(_score.shared_rarity(model, model.related, field, more))))
-            other.append(other[-1] - float(more[0]))
+            for part, added in zip((moved, kin, other), more.tolist(), strict=True):
+                part.append(part[-1] + added)
     running = np.logaddexp2(match, moved) - np.logaddexp2(kin, other)
     bits = np.diff(running, prepend=0.0).tolist()
     if model.calibration != (0.0, 1.0):
