@@ -314,3 +314,17 @@ def test_one_order_is_enough_for_features_and_all_may_have_churned():
     assert len(churn.panel(orders, cutoffs=["2024-01-02"], horizon=None)) == 1
     two = pd.concat([orders, orders.assign(customer_id=8, timestamp=pd.Timestamp("2024-06-01"))])
     assert churn.panel(two, cutoffs=["2024-01-02"])["churned"].all()
+
+
+def test_the_labels_are_those_that_polars_finds():
+    pl = pytest.importorskip("polars")
+    orders = random_orders(4, n=800, customers=60)
+    cutoffs = [pd.Timestamp(f"2024-0{month}-01") for month in (3, 4, 5, 6)]
+    found = churn.panel(orders, cutoffs=cutoffs, horizon="90D")["churned"]
+    frame, time = pl.from_pandas(orders), pl.col("timestamp")
+    for cutoff in cutoffs:
+        here = pl.lit(cutoff.to_pydatetime())
+        known = frame.filter(time < here).select(pl.col("customer_id").unique())
+        back = frame.filter((time >= here) & (time < here + pl.duration(days=90))).select(pl.col("customer_id").unique())
+        expected = known.with_columns(churned=~pl.col("customer_id").is_in(back["customer_id"].implode()))
+        assert found.xs(cutoff, level="cutoff").to_dict() == dict(expected.iter_rows())

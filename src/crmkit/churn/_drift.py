@@ -217,7 +217,7 @@ def _told_apart(old: Table, new: Table, level: float, random: np.random.Generato
     score = np.empty(both.n)
     for past, now in folds:
         part = Matrix(rows.X[past], indicator, rows.tree_columns, rows.y[past])
-        fitted = _learn.fit_kind(kind, part, iterations=120, seed=seed, n_threads=None)
+        fitted = _learn.fit_kind(kind, part, iterations=150, seed=seed, n_threads=None)
         score[now] = fitted.log_odds(rows.X[now])
     return metrics.auc(rows.y, score, level=level)
 

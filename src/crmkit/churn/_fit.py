@@ -56,8 +56,8 @@ def fit(
         ``cutoff``, in a frame that has both.
     model : {"auto", "logistic", "boosting", "large_boosting"}, default "auto"
         What to fit: a logistic regression, a small regularised gradient boosting, or a larger one that stops adding trees
-        when rows left out gain no more. By default the one with the least log loss on rows left out, a blend of them
-        included; with fewer than 200 rows of either label, or nothing to test on, the logistic regression.
+        when rows left out gain no more. By default the one with the least log loss on rows left out, or a blend of them
+        where that is no worse; with fewer than 200 rows of either label, or nothing to test on, the logistic regression.
     calibration : {"auto", "none", "sigmoid", "isotonic"}, default "auto"
         How scores are turned into probabilities that hold. By default whatever helps on rows that neither the model nor the
         calibration has seen, by more than chance explains; isotonic from 1,000 rows of either label on, and for boostings.
@@ -104,7 +104,7 @@ def fit(
     rows fitted on is the share that churned. Where values are missing, that is a term of its own. No class is weighted,
     which would distort probabilities.
 
-    The boostings are those of scikit-learn on the same terms, numbers left as they are: 120 trees of 8 leaves with at least
+    The boostings are those of scikit-learn on the same terms, numbers left as they are: 150 trees of 8 leaves with at least
     40 rows each, or as many trees of 31 leaves with at least 10 rows as the folds ask for, both at learning rate 0.05.
 
     Candidates are compared on rows left out of the fit. With several cutoffs, each is predicted from the rows whose label
