@@ -43,8 +43,8 @@ def jaro_winkler(
 ) -> NDArray[np.float64]:
     """Jaro-Winkler similarity of each pair; two empty strings are equal, one empty has nothing in common.
 
-    With `cut` above 0 a pair that cannot reach it, by lengths and by sets of characters, is 0 without more work; a pair that
-    reaches it is never lost.
+    With `cut` above 0 a pair that cannot reach it, by lengths, prefix and sets of characters, is 0 without more work; a pair
+    that reaches it is never lost.
     """
     out = np.empty(left.size, dtype=np.float64)
     table = np.zeros(max(alphabet, 1), dtype=np.uint64)
@@ -54,13 +54,16 @@ def jaro_winkler(
         if s_start == s_end or t_start == t_end:
             out[k] = 1.0 if s_end - s_start == t_end - t_start else 0.0
             continue
+        s, t = characters[s_start:s_end], characters[t_start:t_end]
+        prefix = 0
+        while prefix < min(s.size, t.size, PREFIX_CAP) and s[prefix] == t[prefix]:
+            prefix += 1
         if cut > 0.0:
             s_only = int(ones(masks[left[k]] & ~masks[right[k]]))
             t_only = int(ones(masks[right[k]] & ~masks[left[k]]))
-            if _at_most(s_end - s_start, t_end - t_start, s_only, t_only) < cut:
+            if _at_most(s.size, t.size, s_only, t_only, prefix) < cut:
                 out[k] = 0.0
                 continue
-        s, t = characters[s_start:s_end], characters[t_start:t_end]
         reach = max(max(s.size, t.size) // 2 - 1, 0)
         if s.size <= 64 and t.size <= 64:
             common, moved = _common_bits(s, t, reach, table)
@@ -75,21 +78,18 @@ def jaro_winkler(
         similarity += (common - moved // 2) / common
         similarity /= 3.0
         if similarity > BOOST_ABOVE:
-            prefix = 0
-            while prefix < min(s.size, t.size, PREFIX_CAP) and s[prefix] == t[prefix]:
-                prefix += 1
             similarity = min(similarity + prefix * PREFIX_WEIGHT * (1.0 - similarity), 1.0)
         out[k] = similarity
     return out
 
 
 @kernel
-def _at_most(s_size: int, t_size: int, s_only: int, t_only: int) -> float:
-    """Bound the similarity of two strings of which so many different characters are in one only."""
+def _at_most(s_size: int, t_size: int, s_only: int, t_only: int, prefix: int) -> float:
+    """Bound the similarity of two strings of a common prefix, of which so many different characters are in one only."""
     common = min(s_size - s_only, t_size - t_only)
     jaro = (common / s_size + common / t_size + 1.0) / 3.0
     # a hair above, since the sums of the measure itself are rounded
-    return jaro + PREFIX_CAP * PREFIX_WEIGHT * (1.0 - jaro) + 1e-9
+    return jaro + prefix * PREFIX_WEIGHT * (1.0 - jaro) + 1e-9
 
 
 @kernel
