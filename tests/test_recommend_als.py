@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from test_recommend_items import baskets, counted, dense, held_out, listed, reca
 
 from crmkit import recommend
 from crmkit._kernels import als as kernels
-from crmkit.errors import ConvergenceWarning, OptionError
+from crmkit.errors import ConvergenceWarning, FitError, OptionError
 from naive import recommend as naive
 
 als = importlib.import_module("crmkit.recommend.als")
@@ -182,6 +183,26 @@ def test_a_fit_that_stops_short_says_so():
     assert not model.converged
     with pytest.warns(ConvergenceWarning, match=r"the last of 2 sweeps lowered the loss by \d+\.\d\d%"):
         recommend.fit_als(seen(simulated()), sweeps=2, factors=3, unobserved_weight=0.1)
+
+
+def test_weights_beyond_single_precision_are_refused_and_large_ones_are_not():
+    frame = simulated().assign(price=np.where(np.arange(150) % 7, 1.0, 1e6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = recommend.fit_als(seen(frame, weight="amount", amount="price"), factors=3, sweeps=20)
+    assert np.isfinite(model.customer_table).all()
+    with np.errstate(all="ignore"), pytest.raises(FitError, match="no end in single precision"):
+        recommend.fit_als(seen(frame), factors=3, unobserved_weight=1e38)
+
+
+def test_bits_do_not_depend_on_what_memory_is_free(monkeypatch):
+    monkeypatch.setattr(als, "PIECE", 4)
+    table, rng = seen(simulated()), np.random.default_rng(0)
+    expected = recommend.fit_als(table, **OPTIONS)
+    for _ in range(2 if QUICK else 40):
+        rubbish = [np.full(rng.integers(1, 500), np.nan, np.float32) for _ in range(rng.integers(1, 50))]
+        del rubbish[::2]
+        np.testing.assert_array_equal(recommend.fit_als(table, **OPTIONS).item_table, expected.item_table)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def summing_kernel(function: F) -> F:
     """Compile `function` like `kernel`, but let sums be reordered: for long single precision sums of products alone.
 
     Added up one after the other, such a sum cannot use vector instructions, and takes ten times as long. The order is
-    settled when the kernel is compiled: the same arrays give the same bits on one machine, not on any.
+    settled when the kernel is compiled: the same arrays give the same bits on one machine, not on any. A loop that writes
+    to one array and reads others has two versions, of which the slow one runs where they lie close together in memory: keep
+    them apart, or bits depend on what was free.
     """
     return cast(F, _cached(numba.njit(nogil=True, error_model="numpy", fastmath=REORDERED)(function)))
 

@@ -4,6 +4,10 @@ A row's factors x minimise ``sum_p (c_p - 2 c_p t_p + w_p t_p**2) + x'Gx + penal
 entries p of the row, c their weights, and G the Gram matrix of the other side, times the weight of what was not
 observed. They are found by conjugate gradients on a copy of the factors y_p that stays in the processor's cache.
 Factors are single precision, and a multiple of 16 of them, the last of which may be zeros.
+
+Where a loop writes, compiled code asks first whether what it reads lies close behind, and if so takes another road, with sums in
+another order. Arrays that are written to in such loops therefore lie in one buffer, far apart from each other and from all else:
+which road is taken must not depend on where memory happened to be free.
 """
 
 from __future__ import annotations
@@ -16,13 +20,15 @@ from crmkit._kernels.top_k import best_first, offer
 
 __all__ = ["gram", "solve", "sums", "top_factors"]
 
+APART = 1024  # numbers between two arrays: more than the widest unrolled loop takes at once
+
 
 @summing_kernel
 def gram(factors: npt.NDArray[np.float32], first: int, last: int) -> npt.NDArray[np.float64]:
     """Sum the outer products of rows `first` to `last`, 256 of them at a time in single precision."""
     d = factors.shape[1]
     total = np.zeros((d, d), np.float64)
-    part = np.empty((d, d), np.float32)
+    part = np.empty(d * d + 2 * APART, np.float32)[APART : APART + d * d].reshape((d, d))
     for block in range(first, last, 256):
         part[:] = np.float32(0.0)
         end = min(block + 256, last)
@@ -222,23 +228,39 @@ def solve(
     longest = 0
     for r in range(first, last):
         longest = max(longest, start[r + 1] - start[r])
-    rows = np.empty((longest, d), np.float32)
-    part = np.empty((longest if n_blocks > 1 else 0, block), np.float32)
-    gram_part = np.empty((n_blocks, block, block), np.float32)
+    several = longest if n_blocks > 1 else 0
+    sizes = (longest * d, several * block, n_blocks * block * block, longest, several, several)
+    work = np.empty(sum(sizes) + 3 * d + 4 * block + 14 * APART, np.float32)
+    at = APART
+    rows = work[at : at + sizes[0]].reshape((longest, d))
+    at += sizes[0] + APART
+    part = work[at : at + sizes[1]].reshape((several, block))
+    at += sizes[1] + APART
+    gram_part = work[at : at + sizes[2]].reshape((n_blocks, block, block))
+    at += sizes[2] + APART
+    weight = work[at : at + longest]
+    at += longest + APART
+    moved = work[at : at + several]
+    at += several + APART
+    pull = work[at : at + several]
+    at += several + APART
+    x = work[at : at + d]
+    at += d + APART
+    fall = work[at : at + d]
+    at += d + APART
+    pushed = work[at : at + d]
+    at += d + APART
+    residual = work[at : at + block]
+    at += block + APART
+    change = work[at : at + block]
+    at += block + APART
+    direction = work[at : at + block]
+    at += block + APART
+    product = work[at : at + block]
     for b in range(n_blocks):
         for g in range(block):
             for f in range(block):
                 gram_part[b, g, f] = gram[b * block + g, b * block + f]
-    weight = np.empty(longest, np.float32)
-    moved = np.empty(longest if n_blocks > 1 else 0, np.float32)
-    pull = np.empty(longest if n_blocks > 1 else 0, np.float32)
-    x = np.empty(d, np.float32)
-    fall = np.empty(d, np.float32)
-    pushed = np.empty(d, np.float32)
-    residual = np.empty(block, np.float32)
-    change = np.empty(block, np.float32)
-    direction = np.empty(block, np.float32)
-    product = np.empty(block, np.float32)
     lost = 0.0
     for r in range(first, last):
         from_, to = start[r], start[r + 1]
@@ -304,7 +326,7 @@ def solve(
     return lost
 
 
-@summing_kernel
+@kernel
 def sums(
     start: npt.NDArray[np.int64],
     index: npt.NDArray[np.int32],
@@ -367,7 +389,7 @@ def top_factors(
     """
     n_items, padded = rank.size, by_factor.shape[1]
     x = np.zeros((4, factors.shape[1]), np.float32)
-    score = np.empty((4, padded), np.float32)
+    score = np.empty(4 * padded + 2 * APART, np.float32)[APART : APART + 4 * padded].reshape((4, padded))
     best = np.empty(k, np.float64)
     best_rank = np.empty(k, np.int32)
     found_start = np.zeros(customers.size + 1, np.int64)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crmkit import _options, _threads
 from crmkit._frame import readonly
 from crmkit._kernels import als as _k
-from crmkit.errors import ConvergenceWarning
+from crmkit.errors import ConvergenceWarning, FitError
 from crmkit.recommend._interactions import Interactions, Rows, checked
 from crmkit.recommend._model import Fitted, picked
 
@@ -84,6 +84,8 @@ def fit_als(
     ------
     OptionError
         An argument is outside what is accepted, or `interactions` is no result of `recommend.interactions`.
+    FitError
+        Factors grow beyond single precision, for weights or options of extreme size.
 
     Warns
     -----
@@ -168,6 +170,12 @@ def fit_als(
         customers, _lost = improved(seen.by_customer, readonly(items), readonly(customers), of_customers)
         items, lost = improved(seen.by_item, readonly(customers), readonly(items), of_items)
         loss.append(lost + float(np.einsum("uf,uf->u", customers, customers).astype(np.float64) @ of_customers))
+    if not (np.isfinite(loss[-1]) and np.isfinite(items).all()):
+        msg = (
+            f"the factors have no end in single precision with unobserved_weight={w0:g} and penalty={strength:g}; weigh"
+            " interactions more alike, or choose milder options"
+        )
+        raise FitError(msg)
     converged = n_sweeps > 1 and loss[-2] - loss[-1] <= SETTLED * loss[-2]
     if not converged:
         fell = f"lowered the loss by {(loss[-2] - loss[-1]) / loss[-2]:.2%}" if n_sweeps > 1 else "is the only one"
