@@ -143,6 +143,24 @@ def test_items_no_model_knows_are_left_out_or_missed():
     assert missed.left_out["purchases of items nobody had bought"] == 0
 
 
+@pytest.mark.parametrize("give", [lambda f: f, pl.from_pandas], ids=["pandas", "polars"])
+def test_where_nobody_repeats_there_are_no_rows_about_repeats(give):
+    past = pd.DataFrame({"who": [1, 1, 2, 2], "what": ["a", "b", "b", "c"], "when": pd.Timestamp("2024-01-01")})
+    later = pd.DataFrame({"who": [1, 2], "what": ["c", "a"], "when": pd.Timestamp("2024-02-01")})
+    model = recommend.fit_popularity(recommend.interactions(give(past), **COLUMNS))
+    got = recommend.evaluate(model, give(later), k=2)
+    assert set(got.metrics["items"]) == {"all", "new"}
+    none = recommend.evaluate(model, give(later), k=2, items="repeat")
+    assert len(none.metrics) == len(none.differences) == len(none.customers(items="repeat")) == 0
+    # everything bought: no list has an item, and nothing is invented
+    full = recommend.evaluate(model, give(past.assign(what=["c", "c", "a", "a"])), k=2, items="new")
+    assert full.catalogue["coverage"].to_list() == [2 / 3]
+    owners = recommend.fit_popularity(recommend.interactions(give(past.assign(what=["a", "b", "a", "b"])), **COLUMNS))
+    empty = recommend.evaluate(owners, give(past), k=2, items="new", unknown_items="count")
+    assert empty.catalogue["coverage"].to_list() == [0.0]
+    assert empty.catalogue["gini"].to_list() == [0.0]
+
+
 def test_the_catalogue_is_what_lists_have_in_common():
     got = recommend.evaluate(MODELS["popular"], SPLIT, k=[2, 5], items="all", replicates=100).catalogue
     n_items = len(SEEN.items)

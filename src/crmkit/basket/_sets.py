@@ -52,13 +52,6 @@ class Sets:
             parts.append(rows[np.lexsort(columns.T[::-1])])
         return np.concatenate([*parts, places[:0]])
 
-    def taken(self, rows: npt.NDArray[np.integer[Any]]) -> Sets:
-        """Return the sets at `rows`."""
-        size = self.size[rows]
-        start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-        within = np.arange(start[-1]) - np.repeat(start[:-1], size)
-        return Sets(self.labels, start, self.item[np.repeat(self.start[rows], size) + within], self.count[rows])
-
 
 def tuples(sets: Sets, rows: npt.NDArray[np.integer[Any]], kind: str) -> Any:
     """Show the sets at `rows` as a column: tuples of plain Python values in pandas, lists elsewhere."""
