@@ -78,8 +78,8 @@ def log_likelihood(
 ) -> tuple[float, Floats, Floats]:
     """Weighted log-likelihood, its gradient and its Hessian in (ln alpha, ln beta, ln c).
 
-    A lost contract ended at renewal `age`, after age - 1 of them; the others have been renewed `age` times. Row i's own gradient goes
-    to ``scores[i]``, where it has rows.
+    A lost contract ended at renewal `age`, after age - 1 of them; the others have been renewed `age` times. Row i's own gradient
+    goes to ``scores[i]``, where it has rows.
     """
     value, gradient, hessian = 0.0, np.zeros(3), np.zeros((3, 3))
     f0, f1, h0, h1 = np.zeros(3), np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from crmkit._kernels import bg_future as _future
 from crmkit._kernels import bg_nbd as _k
 from crmkit._kernels.futures import AT_A_PURCHASE
 from crmkit.clv._fit import FAR, fit_purchases, gamma_moments, share_gone
@@ -40,16 +41,16 @@ class Geometric(PoissonModel):
         return out
 
     def _stays(self, t: Floats, past: Past, out: Floats) -> None:
-        _k.if_alive(1, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
+        _future.if_alive(1, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
     def _purchases(self, t: Floats, past: Past, out: Floats) -> None:
-        _k.if_alive(0, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
+        _future.if_alive(0, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
     def _discounted(self, rate: float, t: Floats, past: Past, out: Floats) -> None:
-        _k.discounted(rate, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
+        _future.discounted(rate, self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
     def _count_probabilities(self, t: Floats, past: Past, out: Floats) -> None:
-        _k.count_probabilities(self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
+        _future.count_probabilities(self.r, self.alpha, self.a, self.b, self.EARLY, t, past.x, past.T, out)
 
     def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
         self._same_for_all()
