@@ -66,6 +66,22 @@ def test_cdnow_estimates_over_78_weeks(cdnow_sample):
     assert model.log_likelihood == approx(-17135.836, abs=1e-3)
 
 
+def test_cdnow_discounted_purchases_and_value_of_all_customers(cdnow_sample):
+    """The roll-up of Fader, Hardie & Lee (2005): customers who never came back hold 5 % of what is to come."""
+    table = clv.summarize(cdnow_sample, unit="W", end="1998-06-30")
+    x, t_x, T = (table[name].to_numpy(float) for name in ("frequency", "recency", "T"))
+    to_come = pareto_nbd(0.5629966, 12.559037, 0.4081095, 10.5148048).discounted_purchases(0.0027, x, t_x, T)
+    never = x == 0
+    assert never.sum() == 1218
+    assert (to_come.mean(), to_come[never].mean()) == approx((4.0001, 0.4081), abs=6e-5)
+    spend = clv.fit_gamma_gamma(table[table["monetary_value"] > 0])
+    z = table["monetary_value"].to_numpy()
+    value = 0.3 * to_come * spend.expected_spend(np.where(z > 0, x, 0.0), z)
+    assert value.mean() == approx(44.05, abs=0.006)
+    assert value[never].mean() == approx(4.385, abs=2e-3)
+    assert value[never].sum() / value.sum() == approx(0.0514, abs=6e-5)
+
+
 def test_log_likelihood_at_given_parameters(cdnow):
     rows = Histories.collapse(*(cdnow[name].to_numpy(float) for name in ("frequency", "recency", "T")))
     assert log_likelihood((0.5, 8.0, 0.7, 10.0), rows)[0] == approx(-9611.3621, abs=1e-4)
