@@ -9,8 +9,6 @@ from crmkit._jit import kernel
 
 __all__ = ["components", "expectation_maximisation", "sum_evidence"]
 
-GAIN = 1e-11  # log-likelihood per pair that one more step of the EM algorithm must be worth
-
 
 @kernel
 def expectation_maximisation(
@@ -29,6 +27,7 @@ def expectation_maximisation(
     learn_u: bool,
     classes: NDArray[np.bool_],
     tolerance: float,
+    least_gain: float,
     max_iterations: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float, int]:
     """Fit a mixture of up to four classes of pairs to patterns of agreement by the EM algorithm.
@@ -51,7 +50,7 @@ def expectation_maximisation(
     for p in range(n_patterns):
         in_block[blocks[p]] += counts[p]
     odds = np.zeros(4)
-    change, steps, likelihood, before, in_all = np.inf, 0, 0.0, -np.inf, counts.sum()
+    change, steps, likelihood, before = np.inf, 0, 0.0, -np.inf
 
     while True:
         for f in range(n_fields):
@@ -92,9 +91,9 @@ def expectation_maximisation(
                         sums[0 if tied[f] else 1, f, g] += odds[1]
                         sums[2, f, g] += odds[2]
                     u_sum[b, f, g] += odds[3]
-        # the likelihood of a sum over many pairs: where it stands still, what moves on is known to no pair
+        # where the likelihood stands still, what still moves is known to no pair
         gain, before = likelihood - before, likelihood
-        if steps >= max_iterations or change <= tolerance or (steps > 1 and abs(gain) <= GAIN * in_all):
+        if steps >= max_iterations or change <= tolerance or (steps > 1 and abs(gain) <= least_gain):
             break
         steps += 1
 

@@ -29,6 +29,7 @@ OWN_KINDS = ("name", "date")  # what people take along when they move
 MATCH, MOVED, KIN, OTHER = range(4)
 FIXED = 1e15  # so many pseudo-pairs that no data move them
 TOLERANCE = 1e-7
+TRIAL = 100  # steps that tell whether a class is there
 MAX_ITERATIONS = 5_000
 
 
@@ -130,15 +131,25 @@ def fit_patterns(
     shape = (len(blocks), len(names))
     how = (_frame.readonly(used.reshape(shape)), _frame.readonly(teaches.reshape(shape)), _frame.readonly(sizes))
 
+    # a thousandth of a nat is no evidence for anything; among few pairs the last digits are cheap
+    gain = 1e-3 * min(float(counts.sum()) / 1e6, 1.0) ** 2
+
     def search(
-        classes: Sequence[int], given: Table, added: Table, u_table: Table, share: Table, tied: Sequence[str] = ()
+        classes: Sequence[int],
+        given: Table,
+        u_table: Table,
+        share: Table,
+        *,
+        tied: Sequence[str] = (),
+        limit: int = max_iterations,
     ) -> _Found:
         there = np.isin(np.arange(4), classes)
         share = np.where(there, share, 0.0)
         return _Found(
             *_k.expectation_maximisation(
                 stacked, weights, block, *how[:2], _frame.readonly(np.isin(names, tied)), how[2], _frame.readonly(given), u_table,
-                share / share.sum(axis=1, keepdims=True), added, u_pseudo, learn_u, there, TOLERANCE, max_iterations,
+                share / share.sum(axis=1, keepdims=True), _frame.readonly(added), u_pseudo, learn_u, there, TOLERANCE, gain,
+                limit,
             )
         )  # fmt: skip
 
@@ -147,32 +158,36 @@ def fit_patterns(
     two = np.stack([matches, 0.0 * matches, 0.0 * matches, 1.0 - matches], axis=1)
     given, added = np.stack([m_start] * 3), np.stack([m_pseudo, 0.0 * m_pseudo, 0.0 * m_pseudo])
     classes = [MATCH, OTHER]
-    found = search(classes, given, added, u_start, two)
     best = (np.arange(len(names)), sizes - 1)
+    several = bool(rules) and related is not False
+    short = min(TRIAL, max_iterations)
+    found = search(classes, given, u_start, two, limit=short if several else max_iterations)
     if rules is None and u is None and np.log(found.known[0][best] / found.u[0][best]).sum() < 0:
         # two classes have no names of their own: matches are the one that agrees more, theirs are the pseudo-matches
-        found = search(classes, np.stack([found.u[0]] * 3), added, found.known[:1], two[:, ::-1])
+        found = search(classes, np.stack([found.u[0]] * 3), found.known[:1], two[:, ::-1])
     tied: list[str] = []
-    if rules and related is not False:
+    if several:
         # what a class more must gain: as many parameters as it has, each at the price of the data
         price = 0.5 * np.log(max(counts.sum(), 2.0)) * (sizes.sum() - sizes.size + len(blocks))
         pinned: list[str] = []
         for own in _own_fields(names, kinds):
-            given[KIN] = _kin_start(names, kinds, sizes, chance, own)
-            added[KIN] = given[KIN] * np.where(np.isin(names, own), FIXED, PSEUDO_MATCHES)[:, None]
-            other = search([MATCH, KIN, OTHER], given, added, u_start, shares)
+            given[KIN], added[KIN] = _kin_start(names, kinds, sizes, chance, own)
+            other = search([MATCH, KIN, OTHER], given, u_start, shares, limit=short)
             if other.likelihood > found.likelihood + (0.0 if KIN in classes else price) or (related and not pinned):
                 found, classes, pinned = other, [MATCH, KIN, OTHER], own
-        tied = [name for name in names if kinds[name] in OWN_KINDS]
-        if len(tied) < len(names) and tied:
-            if pinned:
-                given[KIN] = _kin_start(names, kinds, sizes, chance, pinned)
-                added[KIN] = given[KIN] * np.where(np.isin(names, pinned), FIXED, PSEUDO_MATCHES)[:, None]
+        if pinned:
+            given[KIN], added[KIN] = _kin_start(names, kinds, sizes, chance, pinned)
+        movers = [name for name in names if kinds[name] in OWN_KINDS]
+        if 0 < len(movers) < len(names):
             given[MOVED] = _moved_start(names, kinds, sizes, chance)
             added[MOVED] = given[MOVED] * PSEUDO_MATCHES
-            other = search([*classes, MOVED], given, added, u_start, shares, tied)
+            other = search([*classes, MOVED], given, u_start, shares, tied=movers, limit=short)
             if other.likelihood > found.likelihood + price:
-                found, classes = other, [*classes, MOVED]
+                found, classes, tied = other, [*classes, MOVED], movers
+        # the short trials have told which classes there are; from where they stopped it goes on to the end
+        done = found.steps
+        found = search(classes, found.known, found.u, found.share, tied=tied)
+        found = found._replace(steps=found.steps + done)
     if rules is None:
         chance = found.u[0]
     _warn(names, best, found, used, max_iterations)
@@ -274,13 +289,13 @@ def _own_fields(names: Sequence[str], kinds: Mapping[str, str]) -> list[list[str
 
 def _kin_start(
     names: Sequence[str], kinds: Mapping[str, str], sizes: npt.NDArray[np.int64], chance: Table, own: Sequence[str]
-) -> Table:
-    """Where the search for people who live together starts: they share addresses, some a phone, few an e-mail address."""
+) -> tuple[Table, Table]:
+    """Where the search for people who live together starts, they share addresses, some a phone; and its pseudo-pairs."""
     start = chance.copy()
     for f, name in enumerate(names):
         if name not in own:
             start[f, : sizes[f]] = _top_heavy(int(sizes[f]), KIN_AGREEMENT.get(kinds[name], 0.7))
-    return start
+    return start, start * np.where(np.isin(names, own), FIXED, PSEUDO_MATCHES)[:, None]
 
 
 def _moved_start(names: Sequence[str], kinds: Mapping[str, str], sizes: npt.NDArray[np.int64], chance: Table) -> Table:

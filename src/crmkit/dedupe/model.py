@@ -99,7 +99,8 @@ class FellegiSunter(Model):
     log_likelihood : float
         Sum over rules of the log-likelihood of the rule's pairs.
     converged : bool
-        Whether the last step changed no probability by more than 1e-7, or the log-likelihood by less than 1e-11 per pair.
+        Whether the last step changed no probability by more than 1e-7, or the log-likelihood by less than a
+        thousandth.
     iterations : int
         Steps taken.
     change : float
