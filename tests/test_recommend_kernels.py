@@ -71,6 +71,10 @@ def test_entries_of_one_cell_are_summed_and_rows_are_sorted(entries):
     expected = compressed(naive.table(row, column, value, 5, 6))
     for got, want in zip((start, index, summed), expected, strict=True):
         np.testing.assert_array_equal(got, want)
+    counted = sparse.from_coordinates(
+        read_only(row.astype(np.int32)), read_only(column.astype(np.int32)), read_only(np.empty(0)), 5, 6
+    )
+    np.testing.assert_array_equal(counted[2], compressed(naive.table(row, column, np.ones(len(row)), 5, 6))[2])
 
 
 @unhurried

@@ -23,7 +23,7 @@ def from_coordinates(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64]]:
     """Sort entries by row and column and sum those of one cell, in the order in which they were given.
 
-    Places are 32 bits wide, as rows of frames are counted.
+    Without any `value` all are 1. Places are 32 bits wide, as rows of frames are counted.
     """
     n = row.size
     # two stable counting sorts, the lesser key first
@@ -50,7 +50,7 @@ def from_coordinates(
         p = by_column[q]
         r = row[p]
         index[place[r]] = column[p]
-        summed[place[r]] = value[p]
+        summed[place[r]] = value[p] if value.size > 0 else 1.0
         place[r] += 1
 
     # entries of one cell are neighbours now: the kept ones move down over the others

@@ -201,7 +201,8 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     customer, customers = log.labels.used(np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(log.lines.start))[lines])
     item, items = cast(_frame.Labels, log.items).used(cast("npt.NDArray[np.int32]", log.lines.item)[lines])
     time, of_line, bought_item = _frame.readonly(log.lines.time[lines]), customer, item
-    value = np.ones(n_lines) if weight in (None, "once") else amounts(log, weight)[lines]
+    plain = weight is None and half_life is None  # ones, which need not be written out
+    value = np.ones(0 if plain else n_lines) if weight in (None, "once") else amounts(log, weight)[lines]
     if half_life is not None:
         end = log.span.end if end is None else end
         halvings = (log.clock.moment(end) - time) / (log.clock.ticks_per_day * half_life)
