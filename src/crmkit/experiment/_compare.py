@@ -92,6 +92,8 @@ def compare_rates(
 
     References
     ----------
+    Agresti & Caffo (2000), Simple and effective confidence intervals for proportions and differences of proportions, The American
+    Statistician 54(4).
     Newcombe (1998), Interval estimation for the difference between independent proportions, Statistics in Medicine 17(8).
     Donner & Zou (2012), Closed-form confidence intervals for functions of the normal mean and standard deviation, Statistical
     Methods in Medical Research 21(4).
@@ -189,6 +191,7 @@ def compare_means(
     ----------
     Welch (1947), The generalization of "Student's" problem when several different population variances are involved, Biometrika
     34(1-2).
+    Welch (1951), On the comparison of several mean values: an alternative approach, Biometrika 38(3-4), for ``heterogeneity``.
     Deng, Knoblich & Lu (2018), Applying the delta method in metric analytics, KDD.
     Fieller (1954), Some problems in interval estimation, JRSS B 16(2).
 
@@ -222,8 +225,8 @@ def welch(cells: Cells, control: int, level: float, note: str = "") -> Columns:
     mean, base = cells.mean, cells.mean[:, [control]]
     se, n = cells.se, cells.n
     spread = np.hypot(se, se[:, [control]])
+    df = _cells.welch_df(se, n, se[:, [control]], n[:, [control]])
     with np.errstate(invalid="ignore", divide="ignore"):
-        df = spread**4 / (se**4 / (n - 1.0) + se[:, [control]] ** 4 / (n[:, [control]] - 1.0))
         statistic = (mean - base) / spread
         reach = _cells.student_ends(df, level)
         p_value = _cells.two_sided(statistic, df)
@@ -237,6 +240,8 @@ def welch(cells: Cells, control: int, level: float, note: str = "") -> Columns:
         "ci_low": np.where(tested, mean - base - reach * spread, np.nan),
         "ci_high": np.where(tested, mean - base + reach * spread, np.nan),
         "se": spread,
+        "weighed_by": spread,
+        "df": np.broadcast_to(df, spread.shape),
         "statistic": np.where(tested, statistic, np.nan),
         "p_value": np.where(tested, p_value, np.nan),
         **lift,
@@ -288,7 +293,7 @@ def compared(
     parted = None
     if trial.n_segments > 1:
         per_arm = (trial.n_segments, n_outcomes * len(others))
-        parted = _heterogeneity(trial, names, others, columns["value"].reshape(per_arm), columns["se"].reshape(per_arm))
+        parted = _heterogeneity(trial, names, others, *(columns[name].reshape(per_arm) for name in ("value", "weighed_by", "df")))
     ratio = ratio_of(trial, expected)
     return Comparison(table, ratio, trial.names[trial.control], level, method, adjust, parted)
 
@@ -342,6 +347,9 @@ def _shares(cells: Cells, control: int, level: float, method: str) -> Columns:
         "ci_low": low,
         "ci_high": high,
         "se": se,
+        # one success and one failure more in each arm: a share of few units must not look certain (Agresti & Caffo)
+        "weighed_by": np.hypot(_sure_se(x, n), _sure_se(x0, n0)),
+        "df": np.full(se.shape, np.inf),
         "statistic": statistic,
         "p_value": _cells.two_sided(statistic),
         **_lift(p, p0, lift_low, lift_high, known),
@@ -390,18 +398,35 @@ def _notes(cells: Cells, control: int, tested: npt.NDArray[np.bool_], lift: Colu
     return notes
 
 
-def _heterogeneity(trial: Trial, names: list[str], others: list[int], value: Floats, se: Floats) -> Any:
-    """Test whether an arm's effect is the same in all segments: precision-weighted squares around the common effect."""
-    from scipy.special import chdtrc
+def _sure_se(x: Floats, n: Floats) -> Floats:
+    share = (x + 1.0) / (n + 2.0)
+    return np.asarray(np.sqrt(share * (1.0 - share) / (n + 2.0)))
 
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.where(np.isfinite(value) & (se > 0.0), 1.0 / se**2, 0.0)
-    known = weight > 0.0
+
+def _heterogeneity(trial: Trial, names: list[str], others: list[int], value: Floats, se: Floats, within: Floats) -> Any:
+    """Test whether an arm's effect is the same in all segments: precision-weighted squares around the common effect.
+
+    The weights are estimates themselves; Welch's correction keeps few units from looking like differences.
+    """
+    from scipy.special import chdtrc, fdtrc
+
+    known = np.isfinite(value) & (se > 0.0) & (within > 0.0)
+    # in units of the largest error, whose square cannot overflow
+    unit = np.where(known, se, 0.0).max(axis=0, initial=0.0)
+    unit = np.where(unit > 0.0, unit, 1.0)
+    value, se = value / unit, np.where(known, se / unit, 1.0)
+    weight = np.where(known, 1.0 / se**2, 0.0)
     value = np.where(known, value, 0.0)
     common = _cells.divided((weight * value).sum(axis=0), weight.sum(axis=0))
     statistic = (weight * (value - np.nan_to_num(common)) ** 2).sum(axis=0)
     df = known.sum(axis=0) - 1
-    p_value = np.where(df > 0, chdtrc(np.maximum(df, 1), statistic), np.nan)
+    share = _cells.divided(weight, np.broadcast_to(weight.sum(axis=0), weight.shape))
+    loose = np.where(known, (1.0 - share) ** 2 / np.where(known, within, 1.0), 0.0).sum(axis=0)
+    k = np.maximum(df, 1) + 1.0
+    statistic = statistic / (1.0 + 2.0 * (k - 2.0) / (k * k - 1.0) * loose)
+    below = (k * k - 1.0) / np.where(loose > 0.0, 3.0 * loose, 1.0)
+    p_value = np.where(loose > 0.0, fdtrc(k - 1.0, below, statistic / (k - 1.0)), chdtrc(k - 1.0, statistic))
+    p_value = np.where(df > 0, p_value, np.nan)
     which, other = (part.ravel() for part in np.indices((len(names), len(others))))
     return _frame.table(
         {

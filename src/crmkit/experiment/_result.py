@@ -35,7 +35,9 @@ class Comparison(Frozen):
     adjust : str
         How p-values were adjusted for their number.
     heterogeneity : DataFrame or None
-        With segments: Cochran's test that an arm's effect is the same in all of them, by outcome and arm.
+        With segments: a test that an arm's effect is the same in all of them, by outcome and arm: Cochran's weighted squares,
+        with Welch's correction for errors that are estimates. It takes segments as independent, which those are not that share
+        clusters.
 
     Examples
     --------
