@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from crmkit._jit import kernel
 
-__all__ = ["mine"]
+__all__ = ["mine", "standing"]
 
 
 @kernel
@@ -33,11 +33,34 @@ def _longer(values: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
 
 
 @kernel
+def standing(
+    basket_start: npt.NDArray[np.int64], basket_item: npt.NDArray[np.int32], n_items: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return the baskets of every item as compressed rows, and where in `basket_item` the item stands."""
+    start = np.zeros(n_items + 1, np.int64)
+    for q in range(basket_item.size):
+        start[basket_item[q] + 1] += 1
+    for i in range(n_items):
+        start[i + 1] += start[i]
+    place = start[:-1].copy()
+    basket = np.empty(basket_item.size, np.int32)
+    at = np.empty(basket_item.size, np.int64)
+    for t in range(basket_start.size - 1):
+        for q in range(basket_start[t], basket_start[t + 1]):
+            i = basket_item[q]
+            basket[place[i]] = t
+            at[place[i]] = q
+            place[i] += 1
+    return start, basket, at
+
+
+@kernel
 def mine(
     basket_start: npt.NDArray[np.int64],
     basket_item: npt.NDArray[np.int32],
     item_start: npt.NDArray[np.int64],
     item_basket: npt.NDArray[np.int32],
+    item_place: npt.NDArray[np.int64],
     code: npt.NDArray[np.int32],
     least: int,
     max_len: int,
@@ -83,41 +106,57 @@ def mine(
         high[0] = cursor[0] = 0
         size = 0
         if max_len > 1:
-            n_touched = 0
+            # the items behind the first one in its baskets; they ascend, so that they are those of a higher number
+            work = 0
             for p in range(item_start[i], item_start[i + 1]):
-                t = item_basket[p]
-                q = basket_start[t + 1] - 1
-                while basket_item[q] > i:
-                    if pairs[basket_item[q]] == 0:
-                        touched[n_touched] = basket_item[q]
-                        n_touched += 1
+                end = basket_start[item_basket[p] + 1]
+                work += end - item_place[p]
+                for q in range(item_place[p] + 1, end):
                     pairs[basket_item[q]] += 1
-                    q -= 1
-            partners = np.sort(touched[:n_touched])
-            if member.size < n_touched:
-                member = _longer(member, n_touched)
-                held = _longer(held, n_touched)
-            for p in range(n_touched):
-                j = partners[p]
-                if pairs[j] >= least:
+            if member.size < min(work, n_items):
+                member = _longer(member, min(work, n_items))
+                held = _longer(held, min(work, n_items))
+            if work >= n_items - i:
+                for j in range(i + 1, n_items):
+                    if pairs[j] >= least:
+                        slot[j] = size
+                        member[size] = j
+                        held[size] = pairs[j]
+                        size += 1
+                    pairs[j] = 0
+            else:
+                # few baskets and many items: those that were met are met again
+                n_touched = 0
+                for p in range(item_start[i], item_start[i + 1]):
+                    for q in range(item_place[p] + 1, basket_start[item_basket[p] + 1]):
+                        if pairs[basket_item[q]] >= least:
+                            touched[n_touched] = basket_item[q]
+                            n_touched += 1
+                            held[n_touched - 1] = pairs[basket_item[q]]
+                            pairs[basket_item[q]] = 0
+                partners = np.argsort(touched[:n_touched])
+                counts = held[:n_touched].copy()
+                for p in range(n_touched):
+                    j = touched[partners[p]]
                     slot[j] = size
                     member[size] = j
-                    held[size] = pairs[j]
+                    held[size] = counts[partners[p]]
                     size += 1
-                pairs[j] = 0
+                for p in range(item_start[i], item_start[i + 1]):
+                    for q in range(item_place[p] + 1, basket_start[item_basket[p] + 1]):
+                        pairs[basket_item[q]] = 0
         words = (n_in + 63) >> 6
         if size > 1 and max_len > 2:
             if bits.size < size * words:
                 bits = np.empty(max(size * words, 2 * bits.size), np.uint64)
             bits[: size * words] = np.uint64(0)
             for p in range(n_in):
-                t = item_basket[item_start[i] + p]
-                q = basket_start[t + 1] - 1
-                while basket_item[q] > i:
+                bit = np.uint64(1) << np.uint64(p & 63)
+                entry = item_start[i] + p
+                for q in range(item_place[entry] + 1, basket_start[item_basket[entry] + 1]):
                     s = slot[basket_item[q]]
                     if s >= 0:
-                        bits[s * words + (p >> 6)] |= np.uint64(1) << np.uint64(p & 63)
-                    q -= 1
+                        bits[s * words + (p >> 6)] |= bit
         for p in range(size):
             slot[member[p]] = -1
 

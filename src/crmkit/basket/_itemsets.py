@@ -147,7 +147,7 @@ def mined(log: _events.EventLog, share: float, longest: int, most: int, n_thread
     rank[code] = np.arange(code.size, dtype=np.int32)
     basket = np.repeat(np.arange(start.size - 1, dtype=np.int32), np.diff(start))
     kept = rank[index] >= 0
-    start, index, ones = _sparse.from_coordinates(
+    start, index, _ = _sparse.from_coordinates(
         _frame.readonly(basket[kept]),
         _frame.readonly(rank[index[kept]]),
         _frame.readonly(np.ones(int(kept.sum()))),
@@ -155,13 +155,13 @@ def mined(log: _events.EventLog, share: float, longest: int, most: int, n_thread
         code.size,
     )
     start, index = _frame.readonly(start), _frame.readonly(index)
-    item_start, item_basket, _ = _sparse.transpose(start, index, _frame.readonly(ones.astype(np.float32)), code.size)
-    item_start, item_basket, code = _frame.readonly(item_start), _frame.readonly(item_basket), _frame.readonly(code)
+    item_start, item_basket, item_place = (_frame.readonly(part) for part in _k.standing(start, index, code.size))
+    code = _frame.readonly(code)
 
     pieces = _threads.chunks(code.size, PIECE)
     found = np.zeros(len(pieces), np.int64)
     parts = _threads.run(
-        lambda p: _k.mine(start, index, item_start, item_basket, code, least, longest, most, *pieces[p], p, found),
+        lambda p: _k.mine(start, index, item_start, item_basket, item_place, code, least, longest, most, *pieces[p], p, found),
         range(len(pieces)),
         n_threads=n_threads,
     )
