@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from crmkit import experiment
+from crmkit.errors import OptionError
 
 COLUMNS = ["value", "se", "ci_low", "ci_high", "p_value", "lift", "lift_low", "lift_high"]
 
@@ -78,3 +79,36 @@ def test_two_segments_are_compared_by_welchs_test():
     found = experiment.compare_means(frame, outcome="spend", by="segment").heterogeneity.iloc[0]
     one, two = (part["spend"] for _, part in frame[frame["arm"] == 1].groupby("segment"))
     assert found["p_value"] == pytest.approx(stats.ttest_ind(one, two, equal_var=False).pvalue, rel=1e-9)
+
+
+# ── difference in differences ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def two_periods(first, second):
+    rng = np.random.default_rng(2)
+    arm = np.tile([0, 1], 20)
+    parts = [(first, 10.0 + rng.normal(size=40)), (second, 12.0 + 3.0 * arm + rng.normal(size=40))]
+    rows = [pd.DataFrame({"shop": np.arange(40), "arm": arm, "time": name, "sales": y}) for name, y in parts]
+    return pd.concat(rows, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    "names", [("before", "after"), ("Pre", "Post"), ("pre", "campaign"), ("a", "after"), (1, 2), ("w01", "w02")]
+)
+@pytest.mark.parametrize("unit", [None, "shop"])
+def test_before_is_before_whatever_the_alphabet_says(names, unit):
+    found = experiment.difference_in_differences(two_periods(*names), outcome="sales", period="time", unit=unit)
+    assert found.table["value"].iloc[0] == pytest.approx(3.0, abs=1.5)
+
+
+def test_the_period_before_may_be_named():
+    frame = two_periods("winter", "summer")
+    found = experiment.difference_in_differences(frame, outcome="sales", period="time", before="winter")
+    assert found.table["value"].iloc[0] == pytest.approx(3.0, abs=1.5)
+    with pytest.raises(OptionError, match="not one of the periods"):
+        experiment.difference_in_differences(frame, outcome="sales", period="time", before="spring")
+
+
+def test_rows_of_both_periods_are_counted_as_they_are():
+    row = experiment.difference_in_differences(two_periods(1, 2), outcome="sales", period="time").table.iloc[0]
+    assert (row["n"], row["n_control"]) == (40, 40)

@@ -27,6 +27,7 @@ class Cells:
     top: Floats
     bottom: Floats
     se: Floats  # NaN where a cell has fewer than two units
+    shown: Floats | None = None  # units to tell of, where `n` stands for degrees of freedom
 
     @property
     def mean(self) -> Floats:

@@ -14,6 +14,7 @@ from crmkit.experiment import _cells
 from crmkit.experiment._cells import Cells, cells_of
 from crmkit.experiment._ratio import ratio_of
 from crmkit.experiment._result import Comparison
+from crmkit.experiment._sameness import sameness
 from crmkit.experiment._trial import Trial, names_of, read_trial
 from crmkit.results import confidence_level, critical_value
 
@@ -293,7 +294,7 @@ def compared(
     parted = None
     if trial.n_segments > 1:
         per_arm = (trial.n_segments, n_outcomes * len(others))
-        parted = _heterogeneity(trial, names, others, *(columns[name].reshape(per_arm) for name in ("value", "weighed_by", "df")))
+        parted = sameness(trial, names, others, *(columns[name].reshape(per_arm) for name in ("value", "weighed_by", "df")))
     ratio = ratio_of(trial, expected)
     return Comparison(table, ratio, trial.names[trial.control], level, method, adjust, parted)
 
@@ -359,7 +360,7 @@ def _shares(cells: Cells, control: int, level: float, method: str) -> Columns:
 
 
 def _beside(cells: Cells, control: int) -> Columns:
-    mean, n = cells.mean, cells.n
+    mean, n = cells.mean, cells.n if cells.shown is None else cells.shown
     base = np.broadcast_to(mean[:, [control]], mean.shape)
     return {
         "n": n.astype(np.int64),
@@ -401,41 +402,3 @@ def _notes(cells: Cells, control: int, tested: npt.NDArray[np.bool_], lift: Colu
 def _sure_se(x: Floats, n: Floats) -> Floats:
     share = (x + 1.0) / (n + 2.0)
     return np.asarray(np.sqrt(share * (1.0 - share) / (n + 2.0)))
-
-
-def _heterogeneity(trial: Trial, names: list[str], others: list[int], value: Floats, se: Floats, within: Floats) -> Any:
-    """Test whether an arm's effect is the same in all segments: precision-weighted squares around the common effect.
-
-    The weights are estimates themselves; Welch's correction keeps few units from looking like differences.
-    """
-    from scipy.special import chdtrc, fdtrc
-
-    known = np.isfinite(value) & (se > 0.0) & (within > 0.0)
-    # in units of the largest error, whose square cannot overflow
-    unit = np.where(known, se, 0.0).max(axis=0, initial=0.0)
-    unit = np.where(unit > 0.0, unit, 1.0)
-    value, se = value / unit, np.where(known, se / unit, 1.0)
-    weight = np.where(known, 1.0 / se**2, 0.0)
-    value = np.where(known, value, 0.0)
-    common = _cells.divided((weight * value).sum(axis=0), weight.sum(axis=0))
-    statistic = (weight * (value - np.nan_to_num(common)) ** 2).sum(axis=0)
-    df = known.sum(axis=0) - 1
-    share = _cells.divided(weight, np.broadcast_to(weight.sum(axis=0), weight.shape))
-    loose = np.where(known, (1.0 - share) ** 2 / np.where(known, within, 1.0), 0.0).sum(axis=0)
-    k = np.maximum(df, 1) + 1.0
-    statistic = statistic / (1.0 + 2.0 * (k - 2.0) / (k * k - 1.0) * loose)
-    below = (k * k - 1.0) / np.where(loose > 0.0, 3.0 * loose, 1.0)
-    p_value = np.where(loose > 0.0, fdtrc(k - 1.0, below, statistic / (k - 1.0)), chdtrc(k - 1.0, statistic))
-    p_value = np.where(df > 0, p_value, np.nan)
-    which, other = (part.ravel() for part in np.indices((len(names), len(others))))
-    return _frame.table(
-        {
-            "outcome": [names[i] for i in which],
-            "arm": _frame.Labelled(trial.labels, np.asarray(others)[other]),
-            "statistic": np.where(df > 0, statistic, np.nan),
-            "df": np.maximum(df, 0),
-            "p_value": p_value,
-            "note": ["" if d > 0 else "fewer than two segments have a standard error" for d in df],
-        },
-        kind=trial.frame.kind,
-    )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame
-from crmkit.errors import DataError
+from crmkit.errors import DataError, OptionError
 from crmkit.experiment import _cells
 from crmkit.experiment._cells import Cells, cells_of
 from crmkit.experiment._compare import compared, welch
@@ -23,6 +23,8 @@ __all__ = ["difference_in_differences"]
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
+BEFORE, AFTER = ("before", "pre"), ("after", "post")
+
 
 def difference_in_differences(
     data: Any,
@@ -32,6 +34,7 @@ def difference_in_differences(
     period: str,
     arm: str = "arm",
     control: Any = None,
+    before: Any = None,
     unit: str | None = None,
     level: float = 0.95,
     adjust: str = "holm",
@@ -45,7 +48,10 @@ def difference_in_differences(
     outcome : str or list of str
         Columns of numbers.
     period : str
-        Column with two values, of which the first in order is before.
+        Column with two values.
+    before : optional
+        The value of `period` that came first; default the one called "before" or "pre", or beside "after" or "post" the other;
+        otherwise the first in order.
     arm : str, default "arm"
         Column of the arms.
     control : optional
@@ -61,7 +67,8 @@ def difference_in_differences(
     Returns
     -------
     Comparison
-        With the table of `compare_rates`; ``mean`` and ``mean_control`` are the changes of the two groups.
+        With the table of `compare_rates`; ``mean`` and ``mean_control`` are the changes of the two groups. ``n`` counts units, or
+        without `unit` the rows of both periods.
 
     Raises
     ------
@@ -103,7 +110,7 @@ def difference_in_differences(
     level = confidence_level(level)
     outcomes = names_of(outcome, "outcome")
     trial = read_trial(data, arm=arm, control=control, cluster=unit)
-    after = _after(trial.frame, period)
+    after = _after(trial.frame, period, before)
     results = {}
     for name in outcomes:
         values = _frame.numbers(trial.frame, name, keyword="outcome")
@@ -116,13 +123,25 @@ def difference_in_differences(
     return compared(trial, results, level=level, adjust=adjust, expected=_as_found(trial), method="changes", scale="mean")
 
 
-def _after(frame: _frame.Frame, period: str) -> npt.NDArray[np.bool_]:
+def _after(frame: _frame.Frame, period: str, before: Any) -> npt.NDArray[np.bool_]:
     found = _frame.ids(frame, period, keyword="period")
     codes, labels = found.labels.used(found.codes)
     if len(labels) != 2:
         msg = f"column {period!r} has {len(labels)} periods; pass the one before and the one after"
         raise DataError(msg)
-    return np.asarray(codes == 1)
+    names = [name.item() if isinstance(name, np.generic) else name for name in labels.as_index()]
+    if before is None:
+        return np.asarray(codes != _first(names))
+    if before not in names:
+        msg = f"before={before!r} is not one of the periods {[str(name) for name in names]}"
+        raise OptionError(msg)
+    return np.asarray(codes != names.index(before))
+
+
+def _first(names: list[Any]) -> int:
+    """Return which of two periods came first by its name: "after" sorts before "before"."""
+    words = [name.strip().lower() if isinstance(name, str) else "" for name in names]
+    return int(words[1] in BEFORE or words[0] in AFTER)
 
 
 def _independent(trial: Trial, values: Floats, after: npt.NDArray[np.bool_]) -> Cells:
@@ -135,10 +154,9 @@ def _independent(trial: Trial, values: Floats, after: npt.NDArray[np.bool_]) -> 
     n = np.minimum(before.n, later.n)
     change, se = later.mean - before.mean, np.hypot(before.se, later.se)
     # the change stands for a mean of as many units as give Welch's degrees of freedom
-    with np.errstate(divide="ignore", invalid="ignore"):
-        df = se**4 / (before.se**4 / (before.n - 1.0) + later.se**4 / (later.n - 1.0))
+    df = _cells.welch_df(before.se, before.n, later.se, later.n)
     units = np.where(np.isfinite(df), df + 1.0, n)
-    return Cells(units, change * units, units, se)
+    return Cells(units, change * units, units, se, before.n + later.n)
 
 
 def _changes(trial: Trial, unit: Codes, values: Floats, after: npt.NDArray[np.bool_], name: str) -> tuple[Floats, Codes, str]:
