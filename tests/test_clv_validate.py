@@ -208,6 +208,35 @@ def is_plain_python():
     return not hasattr(bg_nbd.log_likelihood, "py_func")
 
 
+# ── what intervals did in two shops of the literature: the figures of docs/explanation/clv_coverage.md ───────────────────
+
+
+def test_intervals_of_cdnow_hold_for_customers_and_not_for_the_total(known, models):
+    draws = {"draws": 199} if is_plain_python() else {}
+    for model, each, low, high in zip(models, (0.927, 0.923, 0.882), (1526, 1457, 1523), (1778, 1707, 1852), strict=True):
+        found = clv.evaluate(model, known, **draws)
+        assert found.coverage.value == approx(each, abs=0.01)
+        assert (found.interval.ci_low, found.interval.ci_high) == approx((low, high), rel=0.02)
+        assert found.interval.ci_high < found.actual
+        assert found.skill.ci_low > 0
+
+
+@pytest.mark.filterwarnings("ignore::crmkit.errors.DataWarning")
+def test_models_of_online_retail_are_not_worth_it_and_say_so(data_file):
+    """Customers of years count as new on the file's first day: the fit expects half as much again as was bought."""
+    lines = pd.read_parquet(data_file("online_retail_ii_invoices.parquet"))
+    lines = lines[lines["gross"] > 0].rename(columns={"gross": "amount"})
+    known = clv.split(lines, calibration_end="2010-12-31").known
+    model = clv.fit_bg_nbd(known)
+    found = clv.evaluate(model, known)
+    assert (found.n, found.horizon, found.actual) == (4342, 49.0, 11783)
+    assert found.expected == approx(16471, abs=1)
+    assert found.coverage.value == approx(0.901, abs=0.01)
+    assert found.interval.ci_low == approx(16165, rel=0.01)
+    assert found.skill.value < 0
+    assert "not worth it" in repr(found)
+
+
 # ── tracking ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
