@@ -50,6 +50,10 @@ candidates = crm.dedupe.candidate_pairs(
 print(crm.dedupe.evaluate_clusters(found.clusters, contacts.truth, pairs=candidates))
 
 # %%
+# Its recall is a little higher than what the result told, which counted links: a cluster
+# also joins records that are linked only through a third.
+
+# %%
 # How sure are the links?
 # -----------------------
 # Most pairs are plainly one person or plainly not; the few between are for people to
