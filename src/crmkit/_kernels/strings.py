@@ -116,13 +116,16 @@ def _common_bits(s: Characters, t: Characters, reach: int, table: NDArray[np.uin
         if j < reach:
             window |= one
 
-    moved = 0
-    for j in range(t.size):
-        if (t_taken >> np.uint64(j)) & one != zero:
-            lowest = s_taken & (~s_taken + one)
-            if table[t[j]] & lowest == zero:
-                moved += 1
-            s_taken ^= lowest
+    moved, j = 0, 0
+    if common > 1:  # one character alone has no order
+        while t_taken != zero:
+            if t_taken & one != zero:
+                lowest = s_taken & (~s_taken + one)
+                if table[t[j]] & lowest == zero:
+                    moved += 1
+                s_taken ^= lowest
+            t_taken >>= one
+            j += 1
 
     for i in range(s.size):
         table[s[i]] = zero

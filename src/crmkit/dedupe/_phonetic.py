@@ -66,8 +66,8 @@ def nysiis_code(value: str) -> str:
             sound, step = "SSS", 3
         elif name.startswith("PH", i):
             sound, step = "FF", 2
-        elif letter == "H" and (name[i - 1] not in VOWELS or (i + 1 < len(name) and name[i + 1] not in VOWELS)):
-            # silent: the sound before it goes on
+        elif letter == "H" and (name[i - 1] not in VOWELS or name[i + 1 : i + 2] not in tuple(VOWELS)):
+            # silent, at the end too: the sound before it goes on
             sound = "A" if name[i - 1] in VOWELS else name[i - 1]
         elif letter == "W" and name[i - 1] in VOWELS:
             sound = "A"
