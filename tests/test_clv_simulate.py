@@ -104,6 +104,21 @@ def test_counts_of_customers_too_busy_for_small_numbers():
         assert (drawn <= k).mean() == approx(exact.cdf(k), abs=3e-3)  # not in their order, so off by a few steps of the grid
 
 
+@pytest.mark.parametrize(("m", "A", "a", "k"), [(0.4, 2.0, 0.0, 1), (3.0, 5.0, 0.9, 1), (3.0, 5.0, 0.9, 3)])
+def test_counts_of_ages_are_drawn_by_rate_and_dropout(m, A, a, k):
+    """Where purchases are too many to be added up one by one: the same distribution, in no time."""
+    t, late, n = 1e6, 2.5, N // 2
+    numbers = np.array([[m], [A], [max(a, 1e-9)], [late], [float(k)], [0.0]])
+    random = np.random.default_rng(7)
+    counts = np.array([_k.count_one(_k.AT_A_PURCHASE, numbers, 0, t, *chances) for chances in random.random((n, 3))])
+    rate = random.gamma(m, 1 / A, n)
+    stays = 1 + np.floor(np.log(random.random(n)) / np.log1p(-random.beta(max(a, 1e-9), late, n).clip(1e-300, 1 - 1e-16)))
+    expected = np.minimum(np.floor(random.poisson(rate * t) / k), stays)
+    for quantile in (0.1, 0.3, 0.5, 0.8, 0.95):
+        at = np.quantile(expected, quantile)
+        assert (counts <= at).mean() == approx((expected <= at).mean(), abs=4.5 * math.sqrt(0.5 / n))
+
+
 @every_model
 @pytest.mark.parametrize("history", [None, (0.0, 0.0, 6.0), (6.0, 6.0, 6.0)])
 def test_counts_and_paths_have_the_distribution_of_the_closed_form(model, history):

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._jit import kernel
-from crmkit._kernels.chance import State, beta, exponential, gamma, open_stream, uniform
+from crmkit._kernels.chance import State, beta, exponential, gamma, normal, open_stream, uniform
 
 __all__ = ["AT_A_PURCHASE", "AT_OPPORTUNITIES", "IN_TIME", "count_one", "counts", "discounted_totals", "histories", "spends"]
 
@@ -32,7 +32,7 @@ Counts = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
 AT_A_PURCHASE, IN_TIME, AT_OPPORTUNITIES = 0, 1, 2
-_MOST = 2_000_000_000  # purchases in one draw: what an int32 holds
+_MANY = 20_000.0  # expected events from which on they are not counted one by one
 _COMMON = 1 << 60  # in place of a history's number: chances that all histories share
 
 
@@ -64,9 +64,36 @@ def _negative_binomial_from_its_mode(m: float, tau: float, u: float) -> int:
 
 
 @kernel
+def _many_purchases(m: float, tau: float, a: float, late: float, k: int, phase: int, u: float, v: float) -> int:
+    """Do as `_purchases` where tens of thousands are to be expected: by rate and dropout, from a stream that u and v name."""
+    state = np.empty(1, np.uint64)
+    open_stream(np.uint64(u * 9007199254740992.0), int(v * 9007199254740992.0), 0, 0, state)
+    mean = gamma(m, state) * tau
+    if mean < 600.0:
+        events, chance = 0, math.exp(-mean)
+        reached, w = chance, uniform(state)
+        while reached < w and events < 2000:
+            events += 1
+            chance *= mean / events
+            reached += chance
+    else:  # a Poisson count this large is normal to four digits, against which its gamma mean varies far more
+        events = int(min(max(math.floor(mean + math.sqrt(mean) * normal(state) + 0.5), 0.0), 2e9))
+    made = (events + phase) // k
+    if a > 0.0:
+        dropout = beta(a, late, state)
+        if 0.0 < dropout < 1.0:
+            made = int(min(float(made), 1.0 + math.floor(math.log(uniform(state)) / math.log1p(-dropout))))
+        elif dropout >= 1.0:
+            made = min(made, 1)
+    return made
+
+
+@kernel
 def _purchases(m: float, A: float, a: float, late: float, k: int, phase: int, t: float, u: float, v: float) -> int:
     """How many purchases in t: every k-th event of the rate, until the customer leaves (a > 0) after one of them."""
     tau = t / A
+    if m * tau > _MANY:
+        return _many_purchases(m, tau, a, late, k, phase, u, v)
     size = -m * math.log1p(tau)
     n, stay = 0, 1.0
     if size < -600.0:
@@ -95,7 +122,7 @@ def _purchases(m: float, A: float, a: float, late: float, k: int, phase: int, t:
         events += 1
         reached += chance
         # rounding may keep the sum below a u next to 1
-        if (chance < 1e-18 and events > mean) or n >= _MOST:
+        if chance < 1e-18 and events > mean:
             break
     return n
 
