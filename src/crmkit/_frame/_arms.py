@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit._frame._ids import Labels, ids
-from crmkit._frame._read import read
+from crmkit._frame._read import first_place, read
 from crmkit.errors import DataError, OptionError
 
 CONTROLS = ("control", "holdout")
@@ -45,7 +45,14 @@ class Arms:
 
 def arms(frame: Any, column: str, *, keyword: str = "arm") -> Arms:
     """Read the arms, of which there must be two or more."""
-    found = ids(read(frame), column, keyword=keyword)
+    found = ids(read(frame), column, keyword=keyword, missing="drop")
+    if (found.codes < 0).any():
+        count, row = first_place(found.codes < 0)
+        msg = (
+            f"column {column!r}: {count:,} missing, the first in row {row}; leave rows out that were assigned to no arm, or name"
+            " their arm"
+        )
+        raise DataError(msg)
     codes, labels = found.labels.used(found.codes)
     if len(labels) < 2:
         msg = f"column {column!r} has {len(labels)} arm{'' if len(labels) == 1 else 's'}; an effect is the difference of two"

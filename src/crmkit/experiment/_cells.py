@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crmkit.experiment._trial import Trial
 
-__all__ = ["Cells", "cells_of", "mover_difference", "mover_ratio", "student_ends", "two_sided", "welch_df"]
+__all__ = ["Cells", "cells_of", "in_units", "mover_difference", "mover_ratio", "student_ends", "two_sided", "welch_df"]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -43,8 +43,8 @@ def cells_of(trial: Trial, top: Floats, bottom: Floats | None) -> Cells:
     """
     shape = (trial.n_segments, len(trial.labels))
     cell = trial.cells
-    top, unit_top = _in_units(top)
-    bottom, unit_bottom = (None, 1.0) if bottom is None else _in_units(bottom)
+    top, unit_top = in_units(top)
+    bottom, unit_bottom = (None, 1.0) if bottom is None else in_units(bottom)
     if trial.cluster is not None:
         # a unit is what one cluster has in one cell: clusters may reach over segments, never over arms
         clusters = int(trial.cluster.max()) + 1
@@ -67,7 +67,7 @@ def cells_of(trial: Trial, top: Floats, bottom: Floats | None) -> Cells:
     return Cells(*(part.reshape(shape) for part in parts))
 
 
-def _in_units(values: Floats) -> tuple[Floats, float]:
+def in_units(values: Floats) -> tuple[Floats, float]:
     """Return values whose squares neither overflow nor vanish, and the power of two they are counted in."""
     largest = float(np.abs(values).max(initial=0.0))
     if largest == 0.0 or 1e-60 < largest < 1e60:

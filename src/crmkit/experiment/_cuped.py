@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from crmkit import _frame
 from crmkit.errors import DataError, OptionError
-from crmkit.experiment._cells import cells_of
+from crmkit.experiment._cells import cells_of, in_units
 from crmkit.experiment._compare import compared, welch
 from crmkit.experiment._result import Comparison
 from crmkit.experiment._trial import Trial, names_of, read_trial
@@ -21,6 +21,8 @@ from crmkit.results import confidence_level
 __all__ = ["Cuped", "cuped"]
 
 Floats = npt.NDArray[np.float64]
+
+LEAST = 5  # rows per covariate
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -34,7 +36,8 @@ class Cuped(Comparison):
     theta : mapping
         What one unit of each covariate took off the outcome.
     variance_ratio : float
-        Variance of the adjusted outcome over that of the raw one: an experiment needs this share of the customers.
+        Variance of the adjusted outcome over that of the raw one, row by row: an experiment needs this share of the customers
+        (with clusters compare the standard errors instead).
     balance : mapping
         Per covariate the smallest p-value, over the arms, of a difference from the control: a small one means that it was not
         measured before the assignment, or that the assignment failed.
@@ -122,7 +125,8 @@ def cuped(
     ColumnError
         A column is missing.
     DataError
-        A number is missing or infinite, or the covariates are constant or combinations of each other.
+        A number is missing or infinite, the covariates are constant or combinations of each other, or there are fewer than five
+        rows per covariate, whose slopes would follow the noise and make the errors too small.
     OptionError
         The outcome is its own covariate, or an option is not usable.
 
@@ -155,7 +159,6 @@ def cuped(
     y = _frame.numbers(trial.frame, outcome, keyword="outcome")
     covariates = {name: _frame.numbers(trial.frame, name, keyword="covariate") for name in names}
     theta, adjusted = _adjusted(y, covariates)
-    variance = float(y.var())
     found = compared(
         trial,
         {outcome: welch(cells_of(trial, adjusted, None), trial.control, level)},
@@ -169,7 +172,7 @@ def cuped(
     return Cuped(
         **fields,
         theta=dict(zip(names, theta.tolist(), strict=True)),
-        variance_ratio=float(adjusted.var()) / variance if variance > 0.0 else 1.0,
+        variance_ratio=_variance_ratio(adjusted, y),
         balance={name: _balance(trial, values) for name, values in covariates.items()},
         adjusted=_frame.series_like(trial.frame, outcome, adjusted, used=[outcome, *names, arm]),
     )
@@ -177,8 +180,14 @@ def cuped(
 
 def _adjusted(y: Floats, covariates: Mapping[str, Floats]) -> tuple[Floats, Floats]:
     """Return the slopes and the outcome without what they explain."""
+    if y.size < LEAST * len(covariates):
+        msg = f"{y.size} rows are too few to take {len(covariates)} covariates out; give {LEAST} rows or more for each"
+        raise DataError(msg)
+    unit = in_units(y)[1]
+    y = y / unit
     centred = np.column_stack([values - values.mean() for values in covariates.values()])
-    spread = np.sqrt((centred**2).mean(axis=0))
+    size = np.abs(centred).max(axis=0)
+    spread = size * np.sqrt(((centred / np.where(size > 0.0, size, 1.0)) ** 2).mean(axis=0))
     for name, values, width in zip(covariates, covariates.values(), spread, strict=True):
         if width <= 1e-12 * np.abs(values).max():
             msg = f"column {name!r} is the same in all {y.size:,} rows, so it explains nothing; leave it out"
@@ -188,8 +197,16 @@ def _adjusted(y: Floats, covariates: Mapping[str, Floats]) -> tuple[Floats, Floa
     if rank < len(covariates):
         msg = f"the covariates {list(covariates)} are combinations of each other; leave one of them out"
         raise DataError(msg)
-    theta = slopes / spread
-    return theta, y - centred @ theta
+    left = y - scaled @ slopes
+    if float(left.var()) <= 1e-24 * float(y.var()):
+        left = np.full(y.size, y.mean())  # all is explained: what rounding leaves is no spread
+    return slopes / spread * unit, left * unit
+
+
+def _variance_ratio(adjusted: Floats, y: Floats) -> float:
+    unit = in_units(y)[1]
+    variance = float((y / unit).var())
+    return float((adjusted / unit).var()) / variance if variance > 0.0 else 1.0
 
 
 def _balance(trial: Trial, values: Floats) -> float:

@@ -14,6 +14,7 @@ from crmkit.errors import OptionError
 __all__ = ["Power", "power"]
 
 NORMAL = NormalDist()
+MOST = 10**15  # units
 METHODS = ("unpooled", "pooled", "baseline", "arcsine")
 
 
@@ -113,7 +114,8 @@ def power(
     Returns
     -------
     Power
-        Sizes are rounded up; ``exact`` is the control's before that. An unknown `effect` is returned as a rise.
+        Sizes are rounded up, and are two units an arm at least; ``exact`` is the control's before that. An unknown `effect` is
+        returned as a rise.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def power(
     """
     method = _options.choice("method", method, METHODS)
     alpha = _options.number("alpha", alpha, low=0.0, high=1.0, ends=False)
-    ratio = _options.number("ratio", ratio, low=0.0, ends=False)
+    ratio = _options.number("ratio", ratio, low=1e-6, high=1e6)
     treatments = _options.whole("treatments", treatments, low=1)
     comparisons = treatments if comparisons is None else _options.whole("comparisons", comparisons, low=1)
     inflation = _options.number("variance_ratio", variance_ratio, low=0.0, ends=False)
@@ -157,7 +159,8 @@ def power(
     if sum(value is None for value in (n, effect, power)) != 1:
         msg = "give two of n=, effect= and power=, and the third is found"
         raise OptionError(msg)
-    critical = NORMAL.inv_cdf(1.0 - alpha / comparisons / 2.0)
+    # through the lower tail: 1 - tail loses its digits
+    critical = -NORMAL.inv_cdf(alpha / comparisons / 2.0)
     signal = _signal(baseline, sd, ratio, method)
 
     def reached(units: float, difference: float) -> float:
@@ -166,22 +169,26 @@ def power(
         return NORMAL.cdf((distance * math.sqrt(units / inflation) - critical * null) / true)
 
     if n is not None:
-        n = _options.whole("n", n, low=2)
+        n = _options.whole("n", n, low=2, high=MOST)
     if effect is not None:
         effect = _checked_effect(effect, baseline)
     if power is not None:
         power = _options.number("power", power, low=alpha / comparisons / 2.0, high=1.0, ends=False)
     if n is None:
         null, true, distance = signal(_given(effect))
-        exact = inflation * ((critical * null + NORMAL.inv_cdf(_given(power)) * true) / distance) ** 2
-        n = math.ceil(exact - 1e-9)
+        reach = math.sqrt(inflation) * (critical * null + NORMAL.inv_cdf(_given(power)) * true)
+        if not 0.0 < reach < math.sqrt(MOST) * distance:
+            msg = f"effect={effect!r} is so small that it takes more than 1e15 units"
+            raise OptionError(msg)
+        exact = (reach / distance) ** 2
+        n = max(math.ceil(exact - 1e-9), 2)
     else:
         exact = float(n)
         if effect is None:
             effect = _smallest(lambda difference: reached(exact, difference) - _given(power), baseline, sd)
         else:
             power = reached(exact, effect)
-    other = math.ceil(exact * ratio - 1e-9)
+    other = max(math.ceil(exact * ratio - 1e-9), 2)
     return Power(n, other, n + treatments * other, float(_given(effect)), float(_given(power)), alpha, float(exact), method)
 
 
@@ -191,7 +198,7 @@ def _given(value: Any) -> float:
 
 
 def _checked_effect(effect: Any, baseline: float | None) -> float:
-    value = _options.number("effect", effect, low=-math.inf)
+    value = _options.number("effect", effect, low=-1e150, high=1e150)
     if value == 0.0:
         msg = "effect=0: no experiment finds a difference that is not there"
         raise OptionError(msg)
@@ -204,7 +211,7 @@ def _checked_effect(effect: Any, baseline: float | None) -> float:
 def _signal(baseline: float | None, sd: float | None, ratio: float, method: str) -> Callable[[float], tuple[float, float, float]]:
     """Return the function from an effect to the two standard deviations (without and with it) and the distance tested."""
     if baseline is None:
-        spread = _options.number("sd", sd, low=0.0, ends=False) * math.sqrt(1.0 + 1.0 / ratio)
+        spread = _options.number("sd", sd, low=1e-100, high=1e100) * math.sqrt(1.0 + 1.0 / ratio)
         return lambda difference: (spread, spread, abs(difference))
     p0 = _options.number("baseline", baseline, low=0.0, high=1.0, ends=False)
 

@@ -16,6 +16,9 @@ from crmkit.results import Frozen
 __all__ = ["SampleRatio", "ratio_of", "sample_ratio"]
 
 
+MOST = 10**15  # units, beyond which counts are no longer exact
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class SampleRatio(Frozen):
     """Whether units fell into the arms as planned.
@@ -117,7 +120,9 @@ def sample_ratio(
     if len(data) < 2:
         msg = f"{len(data)} arms: an experiment compares two or more"
         raise DataError(msg)
-    counts = np.array([_options.whole(f"units of {name!r}", count, low=0) for name, count in data.items()], dtype=np.int64)
+    counts = np.array(
+        [_options.whole(f"units of {name!r}", count, low=0, high=MOST) for name, count in data.items()], dtype=np.int64
+    )
     labels = _frame.ids(_frame.table({"arm": list(data)}), "arm").labels
     order = labels.codes_of(list(data), what="arm")
     by_arm = np.empty(counts.size, np.int64)
@@ -133,8 +138,9 @@ def ratio_of(trial: Trial, expected: Any, alarm: float = 0.01) -> SampleRatio:
 def _checked(labels: _frame.Labels, counts: Any, expected: Any, alarm: float) -> SampleRatio:
     from scipy.special import chdtrc
 
-    planned = counts.sum() * planned_shares(labels, expected)
-    if counts.sum() == 0:
+    total = float(counts.sum())
+    planned = total * planned_shares(labels, expected)
+    if total == 0.0:
         msg = "no units in any arm"
         raise DataError(msg)
     statistic = float(((counts - planned) ** 2 / planned).sum())

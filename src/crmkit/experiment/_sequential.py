@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +20,10 @@ Floats = npt.NDArray[np.float64]
 
 DESIGNS = ("obrien_fleming", "pocock", "spend_obrien_fleming", "spend_pocock")
 METHODS = (*DESIGNS, "always_valid")
-POINTS = 201  # of the grid that the statistic's density is carried on from look to look
+POINTS = 201  # of the grid that the statistic's density is carried on from look to look, at least
+MOST_POINTS = 2001
+NEAREST = 1e-4  # looks nearer than this in information would need a finer grid
+LEAST_ALPHA = 1e-12
 MOST_LOOKS = 200
 
 
@@ -34,7 +38,7 @@ def boundaries(looks: int | Sequence[float], /, *, design: str = "obrien_fleming
         O'Brien and Fleming's bounds are hard to cross early and cost next to nothing at the end; Pocock's are the same at every
         look. The "spend" forms spend the error by Lan and DeMets, so that looks may come when they come.
     alpha : float, default 0.05
-        Two-sided error over all looks.
+        Two-sided error over all looks, 1e-12 or more.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def boundaries(looks: int | Sequence[float], /, *, design: str = "obrien_fleming
     Raises
     ------
     OptionError
-        Fractions do not ascend to 1, there are more than 200, or an option is not usable.
+        Fractions do not ascend to 1, two are nearer than 0.0001, there are more than 200, or an option is not usable.
 
     Notes
     -----
@@ -69,10 +73,10 @@ def boundaries(looks: int | Sequence[float], /, *, design: str = "obrien_fleming
     [2.413, 2.413, 2.413, 2.413, 2.413]
     """
     design = _options.choice("design", design, DESIGNS)
-    alpha = _options.number("alpha", alpha, low=0.0, high=1.0, ends=False)
+    alpha = _options.number("alpha", alpha, low=LEAST_ALPHA, high=0.999)
     fractions = _fractions(looks)
     bounds = _bounds(fractions, design, alpha)
-    _, spent = _crossed(fractions, bounds)
+    spent = _crossed(fractions, bounds)
     return _frame.table(
         {
             "look": np.arange(1, fractions.size + 1),
@@ -110,8 +114,9 @@ def sequential(
         The first four are planned looks (see `boundaries`). "always_valid" needs no plan: it holds at every moment, at the price
         of a wider interval.
     planned : int or list of float, optional
-        The planned looks as in `boundaries`; default: the rows are all of them. The "spend" designs take the fractions of the
-        looks so far from `final_se`.
+        The planned looks as in `boundaries`; default: the rows are all of them. Bounds are those of the plan: where the
+        information (:math:`1/se^2`) grew otherwise, a "spend" design holds the error and the others do not quite. The "spend"
+        designs take the fractions of the looks so far from `final_se`.
     final_se : float, optional
         Standard error that the last planned look will have, for the "spend" designs: information is :math:`1/se^2`.
     effect : float, optional
@@ -156,7 +161,7 @@ def sequential(
     ['continue', 'continue', 'higher']
     """
     method = _options.choice("method", method, METHODS)
-    alpha = _options.number("alpha", alpha, low=0.0, high=1.0, ends=False)
+    alpha = _options.number("alpha", alpha, low=LEAST_ALPHA, high=0.999)
     frame = _frame.read(looks)
     estimate = _frame.numbers(frame, value, keyword="value")
     error = _frame.numbers(frame, se, keyword="se", positive=True)
@@ -194,9 +199,12 @@ def _mixture(error: Floats, effect: float | None, alpha: float) -> Floats:
     if effect is None:
         msg = 'method="always_valid" needs effect=, the size of effect that the experiment was made for'
         raise OptionError(msg)
-    spread = _options.number("effect", effect, low=0.0, ends=False) ** 2
-    total = error**2 + spread
-    bound: Floats = np.sqrt(total / spread * (2.0 * math.log(1.0 / alpha) + np.log(total / error**2)))
+    spread = _options.number("effect", effect, low=0.0, ends=False) / error  # in standard errors
+    if spread.min() < 1e-9 or spread.max() > 1e9:
+        msg = f"effect={effect!r} is beyond all proportion to the standard errors, which go from {error[-1]:g} to {error[0]:g}"
+        raise OptionError(msg)
+    spread = spread**2
+    bound: Floats = np.sqrt((1.0 + 1.0 / spread) * (2.0 * math.log(1.0 / alpha) + np.log1p(spread)))
     return bound
 
 
@@ -211,8 +219,8 @@ def _planned(
             raise OptionError(msg)
         final = _options.number("final_se", final_se, low=0.0, ends=False)
         fraction = np.minimum((final / error) ** 2, 1.0)
-        if (np.diff(fraction) <= 0.0).any():
-            msg = "two looks have the same information (or come after the planned end); leave one of them out"
+        if _too_near(fraction):
+            msg = "two looks have the same information, or nearly so (or come after the planned end); leave one of them out"
             raise DataError(msg)
         return fraction, _bounds(fraction, method, alpha), bool(fraction[-1] == 1.0)
     fractions = _fractions(made if planned is None else planned)
@@ -241,7 +249,7 @@ def _fractions(looks: int | Sequence[float]) -> Floats:
         count = _options.whole("looks", looks, low=1, high=MOST_LOOKS)
         return np.arange(1, count + 1) / count
     try:
-        fractions = np.asarray(looks, dtype=np.float64)
+        fractions = np.array(looks, dtype=np.float64)
     except (TypeError, ValueError) as error:
         msg = f"looks={looks!r} is neither a number of looks nor a list of fractions"
         raise OptionError(msg) from error
@@ -249,29 +257,42 @@ def _fractions(looks: int | Sequence[float]) -> Floats:
     if not ascending or not (fractions[0] > 0.0 and abs(fractions[-1] - 1.0) < 1e-9):
         msg = f"looks={looks!r}: fractions of the final information ascend from above 0 to 1, {MOST_LOOKS} of them at most"
         raise OptionError(msg)
+    fractions[-1] = 1.0
+    if _too_near(fractions):
+        msg = f"looks={looks!r}: two looks are nearer than {NEAREST:g} of the information; leave one of them out"
+        raise OptionError(msg)
     return fractions
+
+
+def _too_near(fractions: Floats) -> bool:
+    return bool((np.diff(fractions) < NEAREST * (1.0 - 1e-9)).any())
 
 
 def _bounds(fractions: Floats, design: str, alpha: float) -> Floats:
     """Return the bound of each look."""
+    from scipy.special import ndtri
+
     if design in ("pocock", "obrien_fleming"):
         shape = np.ones(fractions.size) if design == "pocock" else 1.0 / np.sqrt(fractions)
-        constant = _root(lambda c: float(_crossed(fractions, c * shape)[1].sum()) - alpha, 0.01, 20.0)
+        # one look alone errs less than all together, and they not more than in sum
+        low, high = (-float(ndtri(alpha / sides)) for sides in (2.0, 2.0 * fractions.size))
+        constant = _root(lambda c: float(_crossed(fractions, c * shape).sum()) - alpha, max(low - 1e-3, 1e-6), high + 1e-3)
         return constant * shape
     spent = np.diff(np.append(0.0, _spending(fractions, design, alpha)))
     bounds = np.empty(fractions.size)
+    inside = START
     for k in range(fractions.size):
         # a look that may spend next to nothing cannot be crossed: 12 is beyond 1e-32
         bounds[k] = 12.0
         if spent[k] > 1e-30:
-            bounds[k] = _root(functools.partial(_overspent, fractions, bounds, k, float(spent[k])), 1e-6, 12.0)
+            bounds[k] = _root(functools.partial(_overspent, inside, float(fractions[k]), float(spent[k])), 1e-9, 12.0)
+        inside = inside.onward(fractions, k, float(bounds[k]))
     return bounds
 
 
-def _overspent(fractions: Floats, bounds: Floats, k: int, wanted: float, bound: float) -> float:
-    """Return by how much look `k` spends more than wanted if its bound is `bound`."""
-    tried = np.append(bounds[:k], bound)
-    return float(_crossed(fractions[: k + 1], tried)[1][k]) - wanted
+def _overspent(inside: _Inside, fraction: float, wanted: float, bound: float) -> float:
+    """Return by how much the next look spends more than wanted if its bound is `bound`."""
+    return inside.crossing(fraction, bound) - wanted
 
 
 def _spending(fractions: Floats, design: str, alpha: float) -> Floats:
@@ -282,32 +303,55 @@ def _spending(fractions: Floats, design: str, alpha: float) -> Floats:
     return np.asarray(4.0 * ndtr(ndtri(alpha / 4.0) / np.sqrt(fractions)))
 
 
-def _crossed(fractions: Floats, bounds: Floats) -> tuple[Floats, Floats]:
-    """Return the density left before the last look, and the probability of crossing first at each look where there is no effect.
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Inside:
+    """Where the paths are that have not crossed yet, were there no effect: points of the score, and their probability.
 
     The score is a Brownian motion seen at the fractions; its density inside the bounds is carried on Gauss-Legendre points.
     """
-    from scipy.special import ndtr
 
-    nodes, weights = _legendre()
-    spent = np.empty(fractions.size)
-    points, density = np.zeros(1), np.ones(1)  # density times weight at each point: all at zero before the first look
-    before = 0.0
-    for k, (fraction, bound) in enumerate(zip(fractions, bounds, strict=True)):
-        step = math.sqrt(fraction - before)
-        edge = bound * math.sqrt(fraction)
-        spent[k] = float(density @ (ndtr((points - edge) / step) + ndtr((-edge - points) / step)))
-        here = edge * nodes
+    points: Floats
+    density: Floats  # times the weight of each point
+    fraction: float
+
+    def crossing(self, fraction: float, bound: float) -> float:
+        """Return the probability of crossing first at a look with this bound."""
+        from scipy.special import ndtr
+
+        step, edge = math.sqrt(fraction - self.fraction), bound * math.sqrt(fraction)
+        return float(self.density @ (ndtr((self.points - edge) / step) + ndtr((-edge - self.points) / step)))
+
+    def onward(self, fractions: Floats, k: int, bound: float) -> _Inside:
+        """Return those that are still inside after look `k`."""
+        fraction = float(fractions[k])
+        step, edge = math.sqrt(fraction - self.fraction), bound * math.sqrt(fraction)
+        ahead = math.sqrt(fractions[k + 1] - fraction) if k + 1 < fractions.size else step
+        # the grid is finer than what is to be summed on it: this look's normal curve times that of the next
+        nodes, weights = _legendre(min(max(POINTS, math.ceil(6.3 * edge / min(step, ahead))), MOST_POINTS))
+        points = edge * nodes
+        gap = (points[:, None] - self.points[None, :]) / step
+        density = edge * weights * (np.exp(-0.5 * gap * gap) @ self.density) / (step * math.sqrt(2.0 * math.pi))
+        return _Inside(points, density, fraction)
+
+
+START = _Inside(np.zeros(1), np.ones(1), 0.0)  # all at zero before the first look
+
+
+def _crossed(fractions: Floats, bounds: Floats) -> Floats:
+    """Return the probability of crossing first at each look where there is no effect."""
+    spent, inside = np.empty(fractions.size), START
+    for k in range(fractions.size):
+        spent[k] = inside.crossing(float(fractions[k]), float(bounds[k]))
         if k + 1 < fractions.size:
-            gap = (here[:, None] - points[None, :]) / step
-            density = edge * weights * (np.exp(-0.5 * gap * gap) @ density) / (step * math.sqrt(2.0 * math.pi))
-        points, before = here, fraction
-    return density, spent
+            inside = inside.onward(fractions, k, float(bounds[k]))
+    return spent
 
 
 @functools.cache
-def _legendre() -> tuple[Floats, Floats]:
-    nodes, weights = np.polynomial.legendre.leggauss(POINTS)
+def _legendre(size: int) -> tuple[Floats, Floats]:
+    from scipy.special import roots_legendre
+
+    nodes, weights = roots_legendre(size)
     return _frame.readonly(nodes), _frame.readonly(weights)
 
 

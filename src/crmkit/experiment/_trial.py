@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,10 @@ def read_trial(
 
 def names_of(columns: str | Sequence[str], keyword: str) -> list[str]:
     """Return one or several column names as a list."""
-    names = [columns] if isinstance(columns, str) else list(columns)
+    single = isinstance(columns, str) or not isinstance(columns, Iterable)
+    names: list[Any] = [columns] if single else list(columns)
+    if None in names:
+        names = []
     if not names or len(set(names)) < len(names):
         msg = f"{keyword}={columns!r}: name at least one column, each of them once"
         raise OptionError(msg)
@@ -95,6 +98,7 @@ def planned_shares(labels: _frame.Labels, expected: Mapping[Any, float] | Sequen
         if given.size != n:
             msg = f"expected= has {given.size} shares for {n} arms; give every arm its share, in sorted order or by name"
             raise OptionError(msg)
+    given = np.ldexp(given, -int(np.frexp(given.max())[1]))  # a power of two: the sum neither overflows nor loses a bit
     return np.asarray(given / given.sum())
 
 
