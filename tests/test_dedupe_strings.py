@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmkit import dedupe
+from crmkit.dedupe import strings
 from crmkit.errors import DataError
 from naive import strings as naive
 
@@ -163,3 +164,31 @@ def test_what_is_not_text_is_refused_without_showing_it():
 
 def test_nothing_gives_nothing():
     assert dedupe.jaro_winkler([], []).size == 0
+
+
+@settings(deadline=None)  # the first example compiles
+@given(s=text, t=text)
+def test_exchanged_neighbours_are_one_edit(s, t):
+    assert dedupe.osa([s], [t])[0] == naive.osa(s, t) <= dedupe.levenshtein([s], [t])[0]
+
+
+@settings(deadline=None, max_examples=25)
+@given(s=long_text, t=long_text)
+def test_exchanged_neighbours_in_long_strings(s, t):
+    assert dedupe.osa([s, s[:60]], [t, t]).tolist() == [naive.osa(s, t), naive.osa(s[:60], t)]
+
+
+def test_restricted_exchange_is_no_damerau():
+    assert dedupe.osa(["CA", "fuor", "jellyifhs", "abcd"], ["ABC", "four", "jellyfish", "acb"]).tolist() == [3, 1, 2, 2]
+
+
+@settings(deadline=None)
+@given(pairs=st.lists(st.tuples(text, text), min_size=1, max_size=8), cut=st.sampled_from([0.5, 0.7, 0.88, 0.95]))
+def test_a_cut_never_loses_what_reaches_it(pairs, cut):
+    encoded = strings.encode([value for pair in pairs for value in pair])
+    left = np.arange(0, 2 * len(pairs), 2, dtype=np.int32)
+    right = left + np.int32(1)
+    left.flags.writeable = right.flags.writeable = False
+    whole, cut_off = strings.similarities(encoded, left, right), strings.similarities(encoded, left, right, cut)
+    assert (cut_off[whole >= cut] == whole[whole >= cut]).all()
+    assert (cut_off[whole < cut] < cut).all()

@@ -41,3 +41,13 @@ def levenshtein(s: str, t: str) -> int:
         for j in range(1, len(t) + 1):
             rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (s[i - 1] != t[j - 1]))
     return rows[-1][-1]
+
+
+def osa(s: str, t: str) -> int:
+    rows = [[max(i, j) if min(i, j) == 0 else 0 for j in range(len(t) + 1)] for i in range(len(s) + 1)]
+    for i in range(1, len(s) + 1):
+        for j in range(1, len(t) + 1):
+            rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (s[i - 1] != t[j - 1]))
+            if i > 1 and j > 1 and s[i - 1] == t[j - 2] and s[i - 2] == t[j - 1]:
+                rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
+    return rows[-1][-1]
