@@ -67,9 +67,9 @@ def choose(
 ) -> Choice:
     """Fit every kind on every fold, and take the one with the least mean log loss on the rows left out.
 
-    Each kind is judged as it would be used: calibrated, each fold by the others. A blend of several is taken where it is no
-    worse; for a logistic regression, which can be read, only where it is better. Folds where either part holds one class
-    only are left out; the metric "folds" says how many were scored.
+    Each kind is judged as it would be used: calibrated, each fold by the others. A blend of several is taken unless it is
+    worse beyond doubt; for a logistic regression, which can be read, only where it is better. Folds where either part holds
+    one class only are left out; the metric "folds" says how many were scored.
     """
     y = rows.y
     folds = [fold for fold in folds if all(0 < int(y[part].sum()) < part.size for part in fold)]
@@ -103,8 +103,9 @@ def choose(
             [losses(labels, a) - losses(labels, b) for a, b, labels in zip(final, blended, known, strict=True)]
         )
         chance = float(saved.std()) / math.sqrt(saved.size)
-        # coefficients that can be read are given up for more than chance explains; among boostings, several err less than one
-        if saved.mean() > (chance if kind == "logistic" else -chance):
+        # coefficients that can be read are given up for more than chance explains; one boosting is preferred to several, which
+        # err less on the whole, where it is better beyond doubt
+        if saved.mean() > (chance if kind == "logistic" else -2.0 * chance):
             kind, calibration, final = BLEND, Calibration("none"), blended
             weights = dict(zip(("intercept", *found), map(float, beta), strict=True))
     used = [name for name in found if name == kind or weights.get(name, 0.0) > 0.0]

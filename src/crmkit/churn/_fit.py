@@ -57,7 +57,8 @@ def fit(
     model : {"auto", "logistic", "boosting", "large_boosting"}, default "auto"
         What to fit: a logistic regression, a small regularised gradient boosting, or a larger one that stops adding trees
         when rows left out gain no more. By default the one with the least log loss on rows left out, or a blend of them
-        where that is no worse; with fewer than 200 rows of either label, or nothing to test on, the logistic regression.
+        unless that is worse beyond doubt (two standard errors); with fewer than 200 rows of either label, or nothing to test
+        on, the logistic regression.
     calibration : {"auto", "none", "sigmoid", "isotonic"}, default "auto"
         How scores are turned into probabilities that hold. By default whatever helps on rows that neither the model nor the
         calibration has seen, by more than chance explains; isotonic from 1,000 rows of either label on, and for boostings.
