@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crmkit.experiment._trial import Trial
 
-__all__ = ["Cells", "cells_of", "in_units", "mover_difference", "mover_ratio", "student_ends", "two_sided", "welch_df"]
+__all__ = ["Cells", "cells_of", "in_units", "mover_ratio", "student_ends", "two_sided", "welch_df"]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -103,12 +103,6 @@ def student_ends(df: Any, level: float) -> Floats:
 
     quantile: Floats = -stdtrit(df, (1.0 - level) / 2.0)
     return quantile
-
-
-def mover_difference(m1: Floats, low1: Floats, high1: Floats, m2: Floats, low2: Floats, high2: Floats) -> tuple[Floats, Floats]:
-    """Combine the intervals of two means into one for their difference (Zou and Donner's MOVER)."""
-    difference = m1 - m2
-    return difference - np.hypot(m1 - low1, high2 - m2), difference + np.hypot(high1 - m1, m2 - low2)
 
 
 def mover_ratio(m1: Floats, low1: Floats, high1: Floats, m2: Floats, low2: Floats, high2: Floats) -> tuple[Floats, Floats]:
