@@ -32,7 +32,7 @@ def simulate(n_baskets: int, n_items: int, mean_size: float) -> pd.DataFrame:
     size = rng.geometric(1 / mean_size, n_baskets)
     popularity = 1.0 / np.arange(2, n_items + 2)
     item = rng.choice(n_items, size.sum(), p=popularity / popularity.sum())
-    return pd.DataFrame({"basket_id": np.repeat(np.arange(size.size), size), "item": item})
+    return pd.DataFrame({"basket_id": np.repeat(np.arange(size.size), size), "item": item.astype(str)})
 
 
 def write(folder: Path, *, min_support: float, n_baskets: float, n_items: float, mean_size: float) -> int:
