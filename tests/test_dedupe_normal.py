@@ -175,7 +175,8 @@ def test_options_are_checked():
 
 SOUNDEX = """Washington W252, Lee L000, Gutierrez G362, Pfister P236, Jackson J250, Tymczak T522, Ashcroft A261, Caŕteŕ C636"""
 NYSIIS = """Worthy WARTY, Ogata OGAT, montgomery MANTGANARY, Catherine CATARAN, Katherine CATARAN, Katerina CATARAN,
-Jonathan JANATAN, Johnathan JANATAN, John JAN, Jessica JASAC, MacArthur MCARTAR, Schmittie SNATY, Knaqze NAGS, Hannah HAN, Sarah SAR, Deborah DABAR"""
+Jonathan JANATAN, Johnathan JANATAN, John JAN, Jessica JASAC, MacArthur MCARTAR, Schmittie SNATY, Knaqze NAGS, Hannah HAN,
+Sarah SAR, Deborah DABAR"""
 
 
 @pytest.mark.parametrize(("function", "table"), [(dedupe.soundex, SOUNDEX), (dedupe.nysiis, NYSIIS)], ids=["soundex", "nysiis"])

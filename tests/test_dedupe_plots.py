@@ -1,5 +1,7 @@
 """Pictures of linkage: what they show is what the results say."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from crmkit.errors import CrmkitError
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
+if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+    pytest.skip("mixtures take minutes without compiled kernels", allow_module_level=True)
 CONTACTS = datasets.make_records(n_records=700, rng=2)
 FOUND = dedupe.deduplicate(CONTACTS.records, CONTACTS.fields)
 

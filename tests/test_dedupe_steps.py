@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 
 import numpy as np
@@ -16,10 +17,13 @@ from crmkit.errors import ColumnError, CrmkitError, DataError, DataWarning, Limi
 
 CONTACTS = datasets.make_records(n_records=900, rng=5)
 RECORDS, FIELDS = CONTACTS.records, CONTACTS.fields
+compiled = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="mixtures take minutes without compiled kernels")
 
 
 @pytest.fixture(scope="module")
 def found():
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        pytest.skip("mixtures take minutes without compiled kernels")
     return dedupe.deduplicate(RECORDS, FIELDS)
 
 
@@ -408,6 +412,7 @@ def test_no_matches_at_all_are_no_matches():
     assert "too few" in found.quality.diagnosis
 
 
+@compiled
 @pytest.mark.parametrize("make", [lambda frame: frame, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "pyarrow"])
 def test_links_between_two_tables(make):
     plain = RECORDS.reset_index().drop(columns="updated")
@@ -425,6 +430,7 @@ def test_links_between_two_tables(make):
     assert "Linkage" in repr(found)
 
 
+@compiled
 def test_one_to_one_takes_every_record_once():
     first, second = RECORDS.iloc[:400], RECORDS.iloc[400:]
     free = dedupe.link(first, second, fields=FIELDS)
@@ -441,6 +447,7 @@ def test_one_to_one_takes_every_record_once():
     assert inside.report["possible_pairs"] == 400 * 500 + 400 * 399 // 2
 
 
+@compiled
 def test_new_records_get_the_ids_of_their_people():
     old, new = RECORDS.iloc[:700], RECORDS.iloc[700:]
     before = dedupe.deduplicate(old, FIELDS)
@@ -464,6 +471,7 @@ def test_new_records_get_the_ids_of_their_people():
         dedupe.assign_ids(new, old, before.clusters.iloc[:-1], model=before.model)
 
 
+@compiled
 def test_a_new_record_between_two_people_makes_them_one():
     old = pd.DataFrame(
         {
