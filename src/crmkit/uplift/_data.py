@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,23 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit.errors import DataError, OptionError
 
-__all__ = ["Bools", "Floats", "binary_arm", "column_of", "effect_scores", "known_propensity"]
+__all__ = [
+    "Bools",
+    "Floats",
+    "binary_arm",
+    "column_of",
+    "columns_of",
+    "effect_scores",
+    "known_propensity",
+    "percent",
+    "shares_of",
+    "within_range",
+]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+LARGEST = 1e100
 LEAST = 0.01  # a chance of treatment nearer than this to 0 or 1 says next to nothing about the other arm
 
 
@@ -82,3 +95,38 @@ def column_of(values: Any, name: str) -> _frame.Frame:
         msg = f"{name} has {column.ndim} dimensions; pass one value per row"
         raise DataError(msg)
     return _frame.read(_frame.table({name: column if len(column) else np.empty(0)}))
+
+
+def columns_of(keyword: str, given: Any) -> list[Any]:
+    """Return one or several column names as a list."""
+    names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if not names or None in names or len(set(names)) < len(names):
+        msg = f"{keyword}={given!r}: name at least one column, each of them once"
+        raise OptionError(msg)
+    return names
+
+
+def shares_of(keyword: str, given: Any, *, ends: bool = True) -> list[float]:
+    """Return shares of the customers, each of them once."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        msg = f"{keyword}={given!r} is not a list of shares such as [0.1, 0.2]"
+        raise OptionError(msg)
+    shares = [_options.number(keyword, share, low=0.0, high=1.0, ends=ends) for share in given]
+    if len({percent(share) for share in shares}) < max(len(shares), 1):
+        msg = f"{keyword}={given!r}: give at least one share, each of them once"
+        raise OptionError(msg)
+    return shares
+
+
+def percent(share: float) -> str:
+    """Write a share so that no other is written alike: 10%, 12.5%."""
+    return f"{100.0 * share:.10g}%"
+
+
+def within_range(y: Floats, name: str) -> Floats:
+    """Refuse outcomes whose squares would overflow, or vanish."""
+    largest = float(np.abs(y).max(initial=0.0))
+    if largest > LARGEST or 0.0 < largest < 1.0 / LARGEST:
+        msg = f"column {name!r} reaches {largest:g}; give it in units in which it lies between {1 / LARGEST:g} and {LARGEST:g}"
+        raise DataError(msg)
+    return y

@@ -12,7 +12,7 @@ import numpy as np
 from crmkit import _frame, _learn, _options
 from crmkit.errors import DataError, DataWarning, FitError, OptionError
 from crmkit.uplift._data import Bools, Floats, effect_scores, known_propensity
-from crmkit.uplift._evaluate import _permuted, numbers_or_flags, slope_of
+from crmkit.uplift._evaluate import numbers_or_flags, permuted, slope_of
 from crmkit.uplift._learners import BASES, LEARNERS, Learnt, Task, folds_of, learn, outcome_model
 from crmkit.uplift._model import ArmReport, UpliftModel
 from crmkit.uplift._ranking import order_of, rate
@@ -391,9 +391,9 @@ def _unseen(task: Task, learner: str, folds: int) -> tuple[Floats, Floats, Float
 def _report(task: Task, effect: Floats, mu0: Floats, mu1: Floats, seed: int) -> ArmReport:
     gamma = effect_scores(task.y, task.treated, task.chance, mu0, mu1)
     ranked = rate(order_of(effect), gamma, "qini")
-    p_value = _permuted(effect, gamma, ranked.value, 999, np.random.default_rng(seed))
+    p_value = permuted(effect, gamma, 999, np.random.default_rng(seed))
     se = float(gamma.std(ddof=1) / np.sqrt(gamma.size))
-    return ArmReport(float(gamma.mean()), se, ranked.value, ranked.se, p_value, slope_of(effect, gamma)[0])
+    return ArmReport(float(gamma.mean()), se, ranked.value, ranked.se, p_value, float(np.nan_to_num(slope_of(effect, gamma)[0])))
 
 
 def _diagnosis(arms: Sequence[Any], reports: Sequence[ArmReport]) -> str:

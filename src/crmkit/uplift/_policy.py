@@ -10,7 +10,7 @@ import numpy as np
 from crmkit import _frame, _options
 from crmkit.errors import OptionError
 from crmkit.results import confidence_level, critical_value
-from crmkit.uplift._data import Bools, Floats, binary_arm, known_propensity
+from crmkit.uplift._data import Bools, Floats, binary_arm, columns_of, known_propensity, percent, shares_of
 from crmkit.uplift._evaluate import numbers_or_flags
 
 __all__ = ["policy_value"]
@@ -136,18 +136,20 @@ def _rules(
 ) -> dict[str, Floats]:
     """Return for each rule how much of every customer it treats: 0, 1, or a part where the cut goes through a tie."""
     if policy is not None:
-        names = [policy] if isinstance(policy, str) else list(policy)
+        names = columns_of("policy", policy)
+        if {"treat none", "treat all"} & set(names):
+            msg = f'policy={policy!r}: "treat none" and "treat all" are rules of their own; name the column otherwise'
+            raise OptionError(msg)
         return {str(name): _frame.flags(frame, name, keyword="policy")[rows].astype(np.float64) for name in names}
     values = _frame.numbers(frame, score, keyword="score")[rows]
-    wanted = np.linspace(0.1, 0.9, 9) if shares is None else shares
+    wanted = [k / 10 for k in range(1, 10)] if shares is None else shares_of("shares", shares)
     falling = np.sort(values)[::-1]
     rules = {}
-    for share in wanted:
-        part = _options.number("shares", float(share), low=0.0, high=1.0)
+    for part in wanted:
         count = part * values.size
         cut = falling[min(max(int(np.ceil(count)) - 1, 0), values.size - 1)]
         above, tied = values > cut, values == cut
-        rules[f"top {part:.0%} by {score}"] = above + tied * (count - above.sum()) / tied.sum()
+        rules[f"top {percent(part)} by {score}"] = above + tied * (count - above.sum()) / tied.sum()
     return rules
 
 
@@ -156,8 +158,8 @@ def _table(rules: dict[str, Floats], with_it: Floats, without: Floats, z: float,
     n = effect.size
     rows: dict[str, list[Any]] = {"policy": [], "share": []}
 
-    def add(name: str, terms: Floats, ends: tuple[str, str], *, error: bool = False) -> None:
-        value, se = float(terms.mean()), float(terms.std(ddof=1) / np.sqrt(n))
+    def add(name: str, terms: Floats, ends: tuple[str, str], *, spread: Floats | None = None, error: bool = False) -> None:
+        value, se = float(terms.mean()), float((terms if spread is None else spread).std(ddof=1) / np.sqrt(n))
         rows.setdefault(name, []).append(value)
         rows.setdefault(ends[0], []).append(value - z * se)
         rows.setdefault(ends[1], []).append(value + z * se)
@@ -169,7 +171,10 @@ def _table(rules: dict[str, Floats], with_it: Floats, without: Floats, z: float,
         rows["policy"].append(name)
         rows["share"].append(share)
         add("value", without + chosen * effect, ("ci_low", "ci_high"), error=True)
-        for other, base in (("none", 0.0), ("all", 1.0), ("random", share)):
+        for other, base in (("none", 0.0), ("all", 1.0)):
             add(f"over_{other}", (chosen - base) * effect, (f"over_{other}_low", f"over_{other}_high"))
+        # a covariance of rule and effect: the effect on everybody cancels, and so does its noise
+        apart = (chosen - share) * (effect - effect.mean())
+        add("over_random", (chosen - share) * effect, ("over_random_low", "over_random_high"), spread=apart)
     rows["method"] = [method] * len(rules)
     return _frame.table(rows, kind=kind)

@@ -11,7 +11,7 @@ import numpy as np
 from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.results import Estimate, Frozen, confidence_level
-from crmkit.uplift._data import Bools, Floats, column_of, effect_scores, known_propensity
+from crmkit.uplift._data import Bools, Floats, column_of, effect_scores, known_propensity, within_range
 from crmkit.uplift._ranking import Areas, Longs, Ranking, order_of, rank, rank_cells, rate_in_order
 
 __all__ = ["Qini", "named_areas", "qini"]
@@ -173,7 +173,7 @@ def read_columns(y: Any, score: Any, treatment: Any) -> tuple[Floats, Floats, Bo
 def _numbers_or_flags(values: Any, name: str) -> Floats:
     frame = column_of(values, name)
     flagged = "bool" in str(getattr(frame.column(name), "dtype", getattr(frame.column(name), "type", ""))).lower()
-    return _frame.flags(frame, name).astype(np.float64) if flagged else _frame.numbers(frame, name)
+    return _frame.flags(frame, name).astype(np.float64) if flagged else within_range(_frame.numbers(frame, name), name)
 
 
 def named_areas(ranking: Ranking, areas: Areas, y: Floats, treated: Bools) -> dict[str, float]:
