@@ -59,11 +59,11 @@ def mlc(data_file):
 # ── which model ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_kind_with_the_least_loss_on_rows_left_out_is_chosen():
+def test_the_kind_with_the_least_loss_on_rows_left_out_or_a_blend_is_chosen():
     model = churn.fit(wavy(900))
     assert set(model.candidates) == {"logistic", "boosting", "large_boosting", "blend"}
     best = min(model.candidates, key=lambda name: model.candidates[name]["log_loss"])
-    assert model.kind == best or (best == "blend" and model.kind in model.candidates)
+    assert model.kind in (best, "blend")  # a blend that is no worse beyond doubt is preferred
     assert model.kind != "logistic"
     assert model.metrics["log_loss"] == pytest.approx(model.candidates[model.kind]["log_loss"])
     assert "tried logistic" in repr(model)
