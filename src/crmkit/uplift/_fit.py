@@ -13,7 +13,7 @@ from crmkit import _frame, _learn, _options
 from crmkit.errors import DataError, DataWarning, FitError, OptionError
 from crmkit.uplift._data import Bools, Floats, effect_scores, known_propensity
 from crmkit.uplift._evaluate import numbers_or_flags, permuted, slope_of
-from crmkit.uplift._learners import BASES, LEARNERS, Learnt, Task, folds_of, learn, outcome_model
+from crmkit.uplift._learners import BASES, LEARNERS, Task, folds_of, learn, outcome_model
 from crmkit.uplift._model import ArmReport, UpliftModel
 from crmkit.uplift._ranking import order_of, rate
 
@@ -356,8 +356,7 @@ class _Rows:
 
     def _chance(self, places: Any, treated: Bools) -> Floats:
         if self.propensity != "estimate":
-            inside = np.zeros(self.y.size, np.bool_)
-            inside[places] = True
+            inside = np.isin(np.arange(self.y.size), places)
             given = known_propensity(self.frame, self.propensity, treated, inside)
             # read in the order of the rows, wanted in the order of the task
             back = np.empty(self.y.size, np.int64)
@@ -382,8 +381,7 @@ def _unseen(task: Task, learner: str, folds: int) -> tuple[Floats, Floats, Float
     effect, mu0, mu1 = np.empty(task.y.size), np.empty(task.y.size), np.empty(task.y.size)
     for past, now in folds_of(task, folds, task.seed):
         part, X = task.at(past), task.X[now]
-        found: Learnt = learn(part, learner)
-        effect[now] = found.effect(X)
+        effect[now] = learn(part, learner).effect(X)
         mu1[now], mu0[now] = (outcome_model(part, rows).mean(X) for rows in (part.treated, ~part.treated))
     return effect, mu0, mu1
 
