@@ -215,3 +215,11 @@ def test_a_missing_arm_is_told_with_a_cure_that_exists():
     frame = spend().assign(arm=lambda f: f["arm"].where(f.index != 5))
     with pytest.raises(DataError, match="1 missing, the first in row 5; leave rows out"):
         experiment.compare_means(frame, outcome="spend")
+
+
+def test_a_missing_cluster_or_period_is_told_likewise():
+    frame = spend().assign(shop=lambda f: (f.index // 2 * 2 + f["arm"]).where(f.index != 7), month=np.nan)
+    with pytest.raises(DataError, match="'shop': 1 missing, the first in row 7; fill them or leave"):
+        experiment.compare_means(frame, outcome="spend", cluster="shop")
+    with pytest.raises(DataError, match="'month': 200 missing"):
+        experiment.difference_in_differences(frame, outcome="spend", period="month")

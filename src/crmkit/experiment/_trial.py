@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crmkit import _frame
 from crmkit.errors import DataError, OptionError
 
-__all__ = ["Trial", "names_of", "planned_shares", "read_trial"]
+__all__ = ["Trial", "known_ids", "names_of", "planned_shares", "read_trial"]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -62,9 +62,19 @@ def read_trial(
     segments = None if by is None else _frame.groups(frame, by)
     clusters = None
     if cluster is not None:
-        clusters = _frame.ids(frame, cluster, keyword="cluster").codes.astype(np.int64)
+        clusters = known_ids(frame, cluster, "cluster").codes.astype(np.int64)
         _refuse_mixed(clusters, arms.codes, cluster, arm)
     return Trial(frame, arm, arms.labels, arms.codes, arms.control(control), segments, clusters)
+
+
+def known_ids(frame: _frame.Frame, column: Any, keyword: str) -> _frame.Ids:
+    """Encode a column in which nothing may be missing."""
+    found = _frame.ids(frame, column, keyword=keyword, missing="drop")
+    if (found.codes < 0).any():
+        count, row = _frame.first_place(found.codes < 0)
+        msg = f"column {column!r}: {count:,} missing, the first in row {row}; fill them or leave these rows out"
+        raise DataError(msg)
+    return found
 
 
 def names_of(columns: str | Sequence[str], keyword: str) -> list[str]:

@@ -15,7 +15,7 @@ from crmkit.experiment import _cells
 from crmkit.experiment._cells import Cells, cells_of
 from crmkit.experiment._compare import compared, welch
 from crmkit.experiment._result import Comparison
-from crmkit.experiment._trial import Trial, names_of, read_trial
+from crmkit.experiment._trial import Trial, known_ids, names_of, read_trial
 from crmkit.results import confidence_level
 
 __all__ = ["difference_in_differences"]
@@ -124,7 +124,7 @@ def difference_in_differences(
 
 
 def _after(frame: _frame.Frame, period: str, before: Any) -> npt.NDArray[np.bool_]:
-    found = _frame.ids(frame, period, keyword="period")
+    found = known_ids(frame, period, "period")
     codes, labels = found.labels.used(found.codes)
     if len(labels) != 2:
         msg = f"column {period!r} has {len(labels)} periods; pass the one before and the one after"
