@@ -13,9 +13,7 @@ from crmkit._kernels import bg_nbd, pareto_nbd
 
 FILE = Path(__file__).parent / "naive" / "clv_accuracy.csv"
 with FILE.open() as file:
-    ROWS = [
-        {name: value if name == "model" else float(value) for name, value in row.items()} for row in csv.DictReader(file)
-    ]
+    ROWS = [{name: value if name == "model" else float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 KINDS = {"bg": clv.BgNbd, "mbg": clv.MbgNbd, "pareto": clv.ParetoNbd}
 COMPILED = hasattr(bg_nbd.log_likelihood, "py_func")
 # uncompiled, the endless horizons take minutes

@@ -14,7 +14,7 @@ Longs = npt.NDArray[np.int64]
 
 @kernel
 def best_offers(gain: Floats, cost: Floats, price: float, offer: Codes, worth: Floats, spent: Floats) -> None:
-    """For each customer the offer with the largest gain less its cost at `price`, -1 where none is above zero; what it is worth, what it costs.
+    """Write the offer with the largest gain less its cost at `price`, -1 where none is above zero, and its worth and cost.
 
     Of offers that are worth the same the cheaper one is taken, then the first. `gain` and `cost` are customers × offers.
     """
