@@ -53,7 +53,7 @@ class Window:
     --------
     >>> import crmkit as crm
     >>> orders = crm.datasets.make_transactions(n_customers=300, rng=1).transactions
-    >>> found = crm.churn.suggest_window(orders, order="order_id")
+    >>> found = crm.churn.suggest_window(orders, order="order_id", at_most=0.3)
     >>> found.p_return.value <= found.at_most
     True
     """

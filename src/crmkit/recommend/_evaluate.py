@@ -18,7 +18,7 @@ from crmkit.recommend import _policy
 from crmkit.recommend._interactions import Interactions, Rows, from_log
 from crmkit.recommend._split import Split
 from crmkit.recommend._top_items import Lists, best_lists, recommender
-from crmkit.results import confidence_level
+from crmkit.results import Frozen, confidence_level
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -32,7 +32,7 @@ DRAWN = 1 << 24  # numbers drawn at once
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Evaluation:
+class Evaluation(Frozen):
     """How lists of recommendations met what was bought; made by `recommend.evaluate`.
 
     Attributes
