@@ -442,6 +442,12 @@ def test_without_units_the_samples_are_independent():
     assert row["se"] == pytest.approx(math.sqrt(variance), rel=1e-10)
 
 
+def test_groups_that_were_not_drawn_are_not_called_as_planned():
+    found = experiment.difference_in_differences(sales(), outcome="sales", period="month", unit="shop")
+    assert str(found).startswith("Groups as they were found, not drawn at random: 0 30, 1 30.")
+    assert "as planned" not in str(found)
+
+
 def test_units_in_one_period_only_are_counted():
     frame = sales().iloc[:-4]
     row = experiment.difference_in_differences(frame, outcome="sales", period="month", unit="shop").table.iloc[0]

@@ -66,7 +66,14 @@ class Comparison(Frozen):
     def __str__(self) -> str:
         sentences = self.sentences
         more = [f"... and {len(sentences) - SHOWN:,} more in the table"] if len(sentences) > SHOWN else []
-        return "\n".join([str(self.sample_ratio), *sentences[:SHOWN], *more])
+        return "\n".join([self._drawn(), *sentences[:SHOWN], *more])
+
+    def _drawn(self) -> str:
+        """Say whether the arms are as planned; groups before and after were never planned, and are only counted."""
+        if self.method != "changes":
+            return str(self.sample_ratio)
+        groups = ", ".join(f"{name} {count:,}" for name, count in self.sample_ratio.counts.items())
+        return f"Groups as they were found, not drawn at random: {groups}."
 
     def __repr__(self) -> str:
         return str(self)

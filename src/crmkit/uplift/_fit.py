@@ -399,7 +399,8 @@ def _diagnosis(arms: Sequence[Any], reports: Sequence[ArmReport]) -> str:
     if not nothing:
         return ""
     where = "" if len(arms) == 1 else f" of {', '.join(nothing)}"
-    return f"no difference in the effect{where} between customers is detectable: treat everybody or nobody"
+    found = f"no difference in the effect{where} between customers is detectable along its predictions"
+    return f"{found}: treat everybody or nobody, or rank by another score"
 
 
 def _averaged(model: UpliftModel, table: _learn.Table) -> Floats:
