@@ -1,0 +1,47 @@
+"""Every public function on frames that were spoilt at random: a right-shaped, finite answer or a named error, never anything else.
+
+A few frames a function here; `nox -s fuzz` goes on for as long as it is told (CRMKIT_FUZZ_SECONDS).
+"""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from rounds import rounds
+from spoil import spoiled, spoilings
+from test_bad_input import CASES, answer
+
+from crmkit.errors import CrmkitError
+
+
+def bits(frame):
+    """A frame in a form that compares, whatever is in it: some values are not equal to themselves, some refuse to be asked."""
+    if isinstance(frame, pd.DataFrame):
+        columns = [(name, str(frame.iloc[:, k].dtype), repr(list(frame.iloc[:, k]))) for k, name in enumerate(frame.columns)]
+        return repr(list(frame.index)), frame.index.names, columns, frame.attrs
+    return (frame.schema, repr(frame.to_pydict() if isinstance(frame, pa.Table) else frame.to_dicts()))
+
+
+def check(case, frame):
+    before = bits(frame)
+    try:
+        result = answer(case, frame)
+    except CrmkitError as error:
+        assert len(str(error)) < 3_000, "an error that nobody reads to its end"
+    else:
+        if case.per_row and isinstance(result, (pd.Series, pd.DataFrame, pl.DataFrame, np.ndarray)):
+            assert len(result) == len(frame)
+    assert bits(frame) == before, "the frame was changed"
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_spoilt_frame_is_answered_or_refused_by_name(name):
+    case = CASES[name]
+
+    def one(done):
+        frame = spoiled(case.frame(), done)
+        if frame is not None:
+            check(case, frame)
+
+    rounds(one, spoilings(case), share=1 / len(CASES))
