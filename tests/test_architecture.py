@@ -13,11 +13,11 @@ ROOT = Path(crmkit.__file__).parent
 LEVEL = {
     **dict.fromkeys(("errors", "_options", "_jit", "_kernels", "_threads"), 0),
     **dict.fromkeys(("_frame", "results"), 1),
-    **dict.fromkeys(("_events", "intervals", "metrics", "survival", "_learn"), 2),
+    **dict.fromkeys(("_events", "_lazy_events", "intervals", "metrics", "survival", "_learn"), 2),
     **dict.fromkeys(
         ("rfm", "cohort", "clv", "churn", "targeting", "experiment", "uplift", "recommend", "basket", "dedupe", "feedback"), 3
     ),
-    **dict.fromkeys(("plot", "datasets", "_report", "_warmup", "__main__"), 4),
+    **dict.fromkeys(("plot", "datasets", "_customers", "_report", "_warmup", "__main__"), 4),
 }
 # inside a level: who may import whom (the rest of a level is independent)
 SIDEWAYS = {
@@ -26,6 +26,7 @@ SIDEWAYS = {
     ("_threads", "errors"),
     ("_threads", "_options"),
     ("_kernels", "_jit"),
+    ("_lazy_events", "_events"),
     ("metrics", "intervals"),
     ("survival", "metrics"),
     ("survival", "intervals"),

@@ -250,6 +250,7 @@ SPEND = ("frequency", "monetary_value")
 
 CASES: dict[str, Case] = {
     "events": Case(crm.events, **LOG),
+    "customers": Case(lambda f: crm.customers(f, churn_horizon="60D").table, **LOG),
     "rfm.summarize": Case(crm.rfm.summarize, **LOG),
     "rfm.score": Case(
         crm.rfm.score,

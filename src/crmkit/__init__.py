@@ -29,17 +29,20 @@ if TYPE_CHECKING:
         targeting,
         uplift,
     )
+    from crmkit._customers import Customers, customers
     from crmkit._events import EventLog, events
     from crmkit._report import report
     from crmkit._warmup import warmup
 
 # name -> the private module a function or class lives in; None: the name is a module itself
 _HOME: dict[str, str | None] = {
+    "Customers": "_customers",
     "EventLog": "_events",
     "basket": None,
     "churn": None,
     "clv": None,
     "cohort": None,
+    "customers": "_customers",
     "datasets": None,
     "dedupe": None,
     "errors": None,
@@ -60,12 +63,14 @@ _HOME: dict[str, str | None] = {
 }
 
 __all__ = [
+    "Customers",
     "EventLog",
     "__version__",
     "basket",
     "churn",
     "clv",
     "cohort",
+    "customers",
     "datasets",
     "dedupe",
     "errors",

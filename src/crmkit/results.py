@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -182,6 +183,29 @@ class Model(Frozen):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def html_table(
+    rows: Iterable[Sequence[object]], *, head: Sequence[str] = (), caption: str = "", notes: Iterable[str] = ()
+) -> str:
+    """Return a plain table for a notebook, its first column the heads of its rows; nothing in it is taken for markup."""
+    left = 'style="text-align:left"'
+
+    def line(cells: Sequence[object], tags: Iterable[str]) -> str:
+        return "<tr>" + "".join(f"<{tag} {left}>{_escaped(cell)}</{tag[:2]}>" for cell, tag in zip(cells, tags)) + "</tr>"  # noqa: B905
+
+    parts = [f"<caption {left}><b>{_escaped(caption)}</b></caption>"] if caption else []
+    if head:
+        titles = line(head, itertools.repeat('th scope="col"'))
+        parts.append(f"<thead>{titles}</thead>")
+    body = "".join(line(row, itertools.chain(['th scope="row"'], itertools.repeat("td"))) for row in rows)
+    parts.append(f"<tbody>{body}</tbody>")
+    said = "".join(f"<p>{_escaped(note)}</p>" for note in notes)
+    return f"<div><table>{''.join(parts)}</table>{said}</div>"
+
+
+def _escaped(value: object) -> str:
+    return html.escape(_shown(value))
 
 
 def _model_classes() -> dict[str, type[Model]]:
