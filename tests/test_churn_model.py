@@ -177,6 +177,8 @@ def panel_frame(n_customers=300, cutoffs=("2024-04-01", "2024-07-01", "2024-10-0
     return orders, churn.panel(orders, cutoffs=list(cutoffs), horizon=horizon, windows=WINDOWS)
 
 
+# a customer of the second quarter bought more often than anybody in the first
+@pytest.mark.filterwarnings("ignore:column 'orders_90d'.* far outside:crmkit.errors.DataWarning")
 def test_a_panel_of_several_cutoffs_is_scored_on_the_later_ones_as_by_hand():
     _, panel = panel_frame()
     # few features: what is nearly constant at the first cutoff would say nothing of later ones
@@ -372,8 +374,36 @@ def test_predictions_on_no_rows_and_on_one():
 
 def test_extreme_rows_stay_within_zero_and_one():
     model = churn.fit(customers())
-    p = model.probability({"tenure": [1e8, -1e8], "spend": 1.0, "plan": "pro", "paperless": True})
+    with pytest.warns(DataWarning, match=r"'tenure': 2 of 2 rows .*so far outside the range.*in row 0 \(1e\+08\).*check the unit"):
+        p = model.probability({"tenure": [1e8, -1e8], "spend": 1.0, "plan": "pro", "paperless": True})
     assert p.tolist() == [0.0, 1.0]
+
+
+def test_numbers_count_as_far_where_the_line_moves_the_odds_twentyfold():
+    frame = customers()
+    model = churn.fit(frame, model="logistic")
+    assert model.ranges["tenure"] == (frame["tenure"].min(), frame["tenure"].max())
+    low, high = model.bounds()["tenure"]
+    slope = model.coefficients[model.terms.index("tenure")] / model.scales[model.terms.index("tenure")]
+    assert abs(slope) * (high - frame["tenure"].max()) == pytest.approx(3.0)
+    assert abs(slope) * (frame["tenure"].min() - low) == pytest.approx(3.0)
+    near = frame.head(2).assign(tenure=[low, high])
+    churn.predict(model, near)
+    with pytest.warns(DataWarning, match=r"'tenure': 1 of 2 rows \(50.0%\).*the first in row 1"):
+        churn.predict(model, near.assign(tenure=[low, high * 1.001]))
+    again = type(model).from_dict(json.loads(json.dumps(model.to_dict())))
+    assert again.bounds() == model.bounds()
+
+
+def test_a_feature_without_weight_is_far_nowhere():
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"noise": np.tile([0.0, 1.0], 100), "visits": rng.integers(0, 9, 200)})
+    frame["churned"] = np.repeat([True, False], 100)
+    model = churn.fit(frame, model="logistic")
+    # the same in either class, so that its slope is that of rounding
+    low, high = model.bounds()["noise"]
+    assert low < -100.0
+    assert high > 100.0
 
 
 # ── what must be refused ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -479,7 +509,7 @@ def test_numbers_among_text_are_refused():
 
 
 def test_dates_are_no_features():
-    with pytest.raises(DataError, match=r"'joined' holds datetime64.*days up to the cutoff"):
+    with pytest.raises(DataError, match=r"'joined' holds datetime64.*up to the cutoff"):
         churn.fit(customers().assign(joined=pd.Timestamp("2024-01-01")))
 
 

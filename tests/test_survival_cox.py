@@ -400,7 +400,7 @@ def test_values_are_checked():
         model.log_ratio({"spend": [50, math.nan], "visits": 1, "plan": "a"})
     with pytest.raises(DataError, match="different lengths"):
         model.log_ratio({"spend": [50, 51], "visits": [1, 2, 3], "plan": "a"})
-    with pytest.warns(DataWarning, match="1 of 1 rows hold a category"):
+    with pytest.warns(DataWarning, match="1 of 1 rows .*hold a category"):
         unknown = model.log_ratio({"spend": 50, "visits": 1, "plan": "z"})
     means = dict(zip(model.terms, model.means, strict=True))
     effect = dict(zip(model.terms, model.coefficients, strict=True))

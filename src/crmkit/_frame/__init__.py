@@ -1,6 +1,15 @@
 """The edge where DataFrames are met: columns in as checked arrays, arrays out as frames of the kind that came."""
 
 from crmkit._frame._arms import Arms, arms
+from crmkit._frame._features import (
+    chosen_features,
+    far_bounds,
+    holds_numbers,
+    range_of,
+    reads_as_number,
+    warn_of_far,
+    warn_of_unseen,
+)
 from crmkit._frame._groups import Groups, groups
 from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
 from crmkit._frame._numbers import flags, numbers, readonly
@@ -24,10 +33,13 @@ __all__ = [
     "Times",
     "arms",
     "as_pandas",
+    "chosen_features",
     "encode",
+    "far_bounds",
     "first_place",
     "flags",
     "groups",
+    "holds_numbers",
     "ids",
     "is_frame",
     "labels_from_plain",
@@ -37,12 +49,16 @@ __all__ = [
     "moment_to_plain",
     "numbers",
     "per_label",
+    "range_of",
     "read",
     "readonly",
+    "reads_as_number",
     "rows_are",
     "rows_like",
     "series_like",
     "table",
     "text",
     "times",
+    "warn_of_far",
+    "warn_of_unseen",
 ]

@@ -4,16 +4,14 @@ from crmkit._learn._boosting import Boosting, pack, tree_columns, unpack
 from crmkit._learn._calibrate import METHODS, Calibration
 from crmkit._learn._choose import BLEND, KINDS, Choice, Matrix, auc, choose, fit_kind
 from crmkit._learn._columns import (
+    MEAN_OF_SEEN,
     MISSING,
     UNSEEN,
     Table,
-    chosen_features,
     read_as,
     read_features,
     read_label,
-    reads_as_number,
     refuse_missing,
-    warn_of_unseen,
 )
 from crmkit._learn._folds import Fold, content_order, later_folds, stratified_folds
 from crmkit._learn._logistic import PENALTY, Logistic, fit_logistic, losses, probability
@@ -21,6 +19,7 @@ from crmkit._learn._logistic import PENALTY, Logistic, fit_logistic, losses, pro
 __all__ = [
     "BLEND",
     "KINDS",
+    "MEAN_OF_SEEN",
     "METHODS",
     "MISSING",
     "PENALTY",
@@ -34,7 +33,6 @@ __all__ = [
     "Table",
     "auc",
     "choose",
-    "chosen_features",
     "content_order",
     "fit_kind",
     "fit_logistic",
@@ -45,10 +43,8 @@ __all__ = [
     "read_as",
     "read_features",
     "read_label",
-    "reads_as_number",
     "refuse_missing",
     "stratified_folds",
     "tree_columns",
     "unpack",
-    "warn_of_unseen",
 ]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,19 +11,16 @@ import numpy.typing as npt
 
 from crmkit import _frame
 from crmkit._frame import as_pandas, rows_are
-from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
+from crmkit.errors import DataError
 
 __all__ = [
     "MISSING",
     "UNSEEN",
     "Table",
-    "chosen_features",
     "read_as",
     "read_features",
     "read_label",
-    "reads_as_number",
     "refuse_missing",
-    "warn_of_unseen",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -34,6 +29,7 @@ Bools = npt.NDArray[np.bool_]
 
 MISSING, UNSEEN = -1, -2  # codes of a category that is absent, or was not there to learn from
 MOST_CATEGORIES = 100
+MEAN_OF_SEEN = "scored as the mean over the categories seen"
 NUMBERS_AS_TEXT = 20  # distinct values from which text that reads as numbers is taken for numbers stored as text
 
 
@@ -91,6 +87,10 @@ class Table:
                 at += 1
         return X, indicator
 
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Return the smallest and the largest value of each feature of numbers."""
+        return {name: _frame.range_of(values) for name, values in self.columns.items() if name not in self.categories}
+
     def shares(self) -> dict[str, Floats]:
         """Return how the rows that have a category are spread over those seen."""
         found = {}
@@ -112,7 +112,7 @@ def read_features(frame: Any, names: Sequence[Any]) -> Table:
     columns: dict[str, npt.NDArray[Any]] = {}
     categories: dict[str, tuple[str, ...]] = {}
     for name in names:
-        if _is_number(frame, name):
+        if _frame.holds_numbers(frame, name):
             columns[name] = _number(frame, name)
             continue
         text = _frame.text(frame, name)
@@ -142,7 +142,7 @@ def read_label(frame: Any, name: str) -> Bools:
         count, row = _frame.first_place(missing)
         msg = f"column {name!r}: {count:,} missing, the first in row {row}; what came to pass must be known to learn from it"
         raise DataError(msg)
-    if series.dtype.kind in "mM" or not _is_number(frame, name):
+    if series.dtype.kind in "mM" or not _frame.holds_numbers(frame, name):
         msg = f"column {name!r} holds {series.dtype}, not 0 and 1; recode it, such as frame[{name!r}] == 'Yes'"
         raise DataError(msg)
     return _frame.flags(frame, name)
@@ -153,21 +153,27 @@ def read_as(
     names: Sequence[str],
     categories: Mapping[str, tuple[str, ...]],
     missing: Collection[str],
+    bounds: Mapping[str, Sequence[float]],
     *,
     quiet: bool = False,
 ) -> Table:
-    """Read the features of a fitted model; a category it has not seen gets the code UNSEEN and a warning."""
+    """Read the features of a fitted model; a category it has not seen gets the code UNSEEN.
+
+    Such categories, and numbers beyond `bounds`, are warned of.
+    """
     frame = _frame.read(frame)
     columns: dict[str, npt.NDArray[Any]] = {}
     for name in names:
-        number = _is_number(frame, name)
+        number = _frame.holds_numbers(frame, name)
         if name not in categories:
             if not number:
                 msg = f"column {name!r} holds text, but the model was fitted on numbers; convert it as for the fit"
                 raise DataError(msg)
             columns[name] = _number(frame, name)
+            if not quiet:
+                _frame.warn_of_far(columns[name], bounds, name, stacklevel=3)
         else:
-            if number and not all(reads_as_number(value) for value in categories[name]):
+            if number and not all(_frame.reads_as_number(value) for value in categories[name]):
                 msg = (
                     f"column {name!r} holds numbers, but the model was fitted on the categories"
                     f" {list(categories[name][:5])}; recode it as for the fit"
@@ -178,7 +184,7 @@ def read_as(
             code_of = np.array([*(known.get(value, UNSEEN) for value in text.values), MISSING], np.int32)
             columns[name] = code_of[text.codes]
             if not quiet:
-                warn_of_unseen(columns[name] == UNSEEN, name, stacklevel=3)
+                _frame.warn_of_unseen(columns[name] == UNSEEN, name, taken_for=MEAN_OF_SEEN, stacklevel=3)
         if name not in missing:
             refuse_missing(_absent(columns[name], name in categories), name)
     return Table(columns, categories, tuple(name for name in names if name in missing), len(frame))
@@ -195,49 +201,6 @@ def refuse_missing(missing: Bools, name: Any, *, place: str = "row") -> None:
         raise DataError(msg)
 
 
-def warn_of_unseen(unseen: Bools, name: str, *, stacklevel: int) -> None:
-    """Warn where a category was not there to learn from."""
-    if not unseen.any():
-        return
-    count, row = _frame.first_place(unseen)
-    warnings.warn(
-        f"column {name!r}: {count:,} of {unseen.size:,} rows ({count / unseen.size:.1%}) hold a category the model has not seen,"
-        f" the first in row {row}; they are scored as the mean over the categories seen. Fit again on newer rows to use it."
-        " Silence with warnings.simplefilter('ignore', crmkit.errors.DataWarning).",
-        DataWarning,
-        stacklevel=stacklevel + 1,
-    )
-
-
-def chosen_features(frame: _frame.Frame, features: Any, left_out: Sequence[str], *, first_is_id: bool) -> list[str]:
-    """Return the features asked for, or all columns but those left out and an id in the first column."""
-    if features is None:
-        names = frame.columns[1:] if first_is_id else frame.columns
-        found = [name for name in names if name not in left_out]
-    else:
-        found = [features] if isinstance(features, str) else list(features)
-        twice = sorted({str(name) for name in found if found.count(name) > 1})
-        if twice:
-            msg = f"features names {twice} more than once"
-            raise OptionError(msg)
-        for name in found:
-            if name in left_out:
-                msg = f"features names {name!r}, which is known only with the label; leave it out"
-                raise OptionError(msg)
-    if not found:
-        msg = f"there is nothing to learn from: the frame has {frame.columns}, of which none is a feature"
-        raise ColumnError(msg)
-    return found
-
-
-def reads_as_number(value: str) -> bool:
-    """Whether text is a finite number written out."""
-    try:
-        return math.isfinite(float(value))
-    except ValueError:
-        return False
-
-
 def _same(values: npt.NDArray[Any]) -> bool:
     if values.dtype.kind == "f":
         gone = np.isnan(values)
@@ -248,22 +211,6 @@ def _same(values: npt.NDArray[Any]) -> bool:
 
 def _absent(values: npt.NDArray[Any], category: bool) -> Bools:  # noqa: FBT001
     return np.asarray(values == MISSING if category else np.isnan(values))
-
-
-def _is_number(frame: _frame.Frame, name: Any) -> bool:
-    """Whether the column is numbers or flags (else text), by how it is stored."""
-    series = as_pandas(frame.column(name), frame.kind)
-    kind = series.dtype.kind
-    if kind in "mM":
-        msg = f"column {name!r} holds {series.dtype}; turn it into a number, such as days up to the cutoff"
-        raise DataError(msg)
-    if hasattr(series, "cat"):
-        return False
-    if kind in "biufc":
-        return True
-    # objects: Decimals and mixtures of int and float are numbers, and so are numbers among text once they are put right
-    present = series[~series.isna().to_numpy(dtype=np.bool_)]
-    return any(hasattr(value, "__float__") and not isinstance(value, (bool, np.bool_)) for value in present)
 
 
 def _number(frame: _frame.Frame, name: Any) -> Floats:
@@ -286,7 +233,7 @@ def _number(frame: _frame.Frame, name: Any) -> Floats:
 def _refuse_numbers_as_text(text: _frame.Text, name: Any) -> None:
     if len(text.values) <= NUMBERS_AS_TEXT:
         return
-    reads = np.array([reads_as_number(value) for value in text.values] + [False], np.bool_)
+    reads = np.array([_frame.reads_as_number(value) for value in text.values] + [False], np.bool_)
     if reads.sum() < len(text.values) / 2:
         return
     odd = ~reads[text.codes]

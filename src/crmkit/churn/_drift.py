@@ -140,7 +140,7 @@ def drift(model: Model, before: Any, after: Any, /, *, bins: int = 10, level: fl
     level = confidence_level(level)
     random = _options.generator(rng)
     frames = [_frame.read(frame) for frame in (before, after)]
-    old, new = (_learn.read_as(frame, model.features, model.categories, model.features, quiet=True) for frame in frames)
+    old, new = (_learn.read_as(frame, model.features, model.categories, model.features, {}, quiet=True) for frame in frames)
     for name, table in (("before", old), ("after", new)):
         if table.n < FEWEST:
             msg = f"{name} has {table.n:,} rows; at least {FEWEST} are needed to compare"

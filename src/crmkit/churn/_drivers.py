@@ -131,7 +131,7 @@ def drivers(
     _options.choice("per", per, ("feature", "customer"))
     level = confidence_level(level)
     read = _frame.read(frame)
-    table = _learn.read_as(read, model.features, model.categories, tuple(model.missing))
+    table = _learn.read_as(read, model.features, model.categories, tuple(model.missing), model.bounds())
     if per == "customer":
         return _frame.rows_like(read, _contributions(model, table), used=model.features)
     _options.whole("repeats", repeats, low=1)

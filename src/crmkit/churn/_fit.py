@@ -157,7 +157,7 @@ def fit(
     left_out = [label, *((CUTOFF if cutoff is None else cutoff, LABEL_END) if times else ())]
     # outside pandas, and where a panel's index was turned into columns, the id comes first
     flat = table.kind != "pandas" or (times is not None and table.columns[1:2] == [cutoff or CUTOFF])
-    names = _learn.chosen_features(table, features, left_out, first_is_id=flat)
+    names = _frame.chosen_features(table, features, left_out, first_is_id=flat, part="is known only with the label")
     churned = _learn.read_label(table, label)
     _refuse_few(churned, label)
     read, dropped = _without_constants(_learn.read_features(table, names))
@@ -221,6 +221,7 @@ def _model(
         categories=dict(read.categories),
         shares=read.shares(),
         missing=read.shares_missing(),
+        ranges=read.ranges(),
         dropped=dropped,
         cutoffs=() if times is None else times.shown,
         terms=tuple(term for _, term in read.terms()) if logistic else (),

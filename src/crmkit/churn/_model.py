@@ -39,6 +39,8 @@ class ChurnModel(Model):
         How the rows that had one were spread over them.
     missing : mapping of str to float
         Share of rows without a value, of the features that lacked some: only these may lack it in a prediction.
+    ranges : mapping of str to (float, float)
+        Smallest and largest value of each feature of numbers among the rows fitted on.
     dropped : tuple of str
         Features left out because every row had the same value.
     cutoffs : tuple of str
@@ -88,6 +90,7 @@ class ChurnModel(Model):
     categories: Mapping[str, tuple[str, ...]]
     shares: Mapping[str, Floats]
     missing: Mapping[str, float]
+    ranges: Mapping[str, Any]
     dropped: tuple[str, ...]
     cutoffs: tuple[str, ...]
     terms: tuple[str, ...]
@@ -135,7 +138,8 @@ class ChurnModel(Model):
         Returns
         -------
         float or ndarray
-            Between 0 and 1. A category the model has not seen counts as the mean over those it has, and is warned of.
+            Between 0 and 1. A category the model has not seen counts as the mean over those it has, and is warned of, as are
+            numbers beyond `bounds`.
         """
         columns = {name: self._column(name, values) for name in self.features}
         sizes = {column.size for column in columns.values()} - {1}
@@ -155,12 +159,12 @@ class ChurnModel(Model):
         if name in self.categories:
             seen = self.categories[name]
             known = {value: code for code, value in enumerate(seen)}
-            if any(_is_number(value) for value in given) and not all(_learn.reads_as_number(value) for value in seen):
+            if any(_is_number(value) for value in given) and not all(_frame.reads_as_number(value) for value in seen):
                 msg = f"feature {name!r} is a number, but the model was fitted on the categories {list(seen[:5])}"
                 raise DataError(msg)
             codes = [MISSING if _is_missing(value) else known.get(_shown(value), UNSEEN) for value in given]
             column: npt.NDArray[Any] = np.array(codes, np.int32)
-            _learn.warn_of_unseen(column == UNSEEN, name, stacklevel=4)
+            _frame.warn_of_unseen(column == UNSEEN, name, taken_for=_learn.MEAN_OF_SEEN, stacklevel=4)
             gone = column == MISSING
         else:
             try:
@@ -173,6 +177,7 @@ class ChurnModel(Model):
                 count, place = _frame.first_place(infinite)
                 msg = f"feature {name!r}: {count:,} infinite, the first in place {place}; replace or drop them"
                 raise DataError(msg)
+            _frame.warn_of_far(column, self.bounds(), name, stacklevel=4)
             gone = np.isnan(column)
         if name not in self.missing:
             _learn.refuse_missing(gone, name, place="place")
@@ -199,6 +204,20 @@ class ChurnModel(Model):
         for name, log_odds in parts.items():
             out += self.weights[name] * log_odds
         return out
+
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Return below and above which numbers a prediction is the line carried on, not anything seen.
+
+        Returns
+        -------
+        dict
+            Low and high of each feature of numbers: beyond them, a logistic regression, alone or in a blend, moves the odds by
+            more than a factor of twenty from where they are at the end of the range fitted on.
+        """
+        weight = self.weights.get("logistic", 1.0)
+        terms = zip(self.terms, self.coefficients, self.scales, strict=True)
+        slopes = {term: weight * coefficient / scale for term, coefficient, scale in terms}
+        return _frame.far_bounds(self.ranges, slopes)
 
     def logistic(self) -> Logistic:
         """Return the logistic regression by itself, before calibration."""
@@ -257,7 +276,9 @@ def predict(model: Model, frame: Any, /) -> Any:
     DataWarning
         Some rows hold a category that was not there to learn from. Such a row gets the mean over the categories seen: of the
         log odds in a logistic regression, of the probabilities, weighted by how common they were, in a boosting. It is never
-        taken for a row whose category is missing.
+        taken for a row whose category is missing. Or some numbers lie so far outside the range fitted on that a
+        logistic regression, which carries its line on, moves their odds twentyfold (`ChurnModel.bounds`). A boosting answers as
+        at the end of the range.
 
     Examples
     --------
@@ -274,7 +295,7 @@ def predict(model: Model, frame: Any, /) -> Any:
         msg = f"churn.predict takes a model of churn.fit, then the frame; got {type(model).__name__}"
         raise OptionError(msg)
     read = _frame.read(frame)
-    table = _learn.read_as(read, model.features, model.categories, tuple(model.missing))
+    table = _learn.read_as(read, model.features, model.categories, tuple(model.missing), model.bounds())
     return _frame.series_like(read, "churn_probability", model._of(table), used=model.features)
 
 

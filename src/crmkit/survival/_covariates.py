@@ -14,7 +14,7 @@ from crmkit import _frame
 from crmkit._frame import as_pandas
 from crmkit.errors import ColumnError, DataError, DataWarning, FitError, OptionError
 
-__all__ = ["Covariates", "categories_of", "chosen", "constant_left_out", "dependent", "matrix_of", "read", "ridge"]
+__all__ = ["Covariates", "categories_of", "constant_left_out", "dependent", "matrix_of", "read", "ridge"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -34,6 +34,11 @@ class Covariates:
     indicator: Bools
     categories: Mapping[str, tuple[str, ...]]  # of each feature of text: the reference first
 
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Return the smallest and the largest value of each feature of numbers."""
+        columns = zip(self.terms, self.matrix.T, self.indicator, strict=True)
+        return {term: _frame.range_of(column) for term, column, indicator in columns if not indicator}
+
     def without(self, dropped: Sequence[str]) -> Covariates:
         """Return it without some of the features."""
         kept = np.array([name not in dropped for name in self.feature_of], np.bool_)
@@ -51,27 +56,6 @@ class Covariates:
         )
 
 
-def chosen(frame: _frame.Frame, features: Any, known: Sequence[Any]) -> list[Any]:
-    """Return the features asked for, or every column that has no other part, but for an id in the first column."""
-    if features is None:
-        # outside pandas ids are no index: they come first
-        names = frame.columns if frame.kind == "pandas" else frame.columns[1:]
-        found = [name for name in names if name not in known]
-    else:
-        found = [features] if isinstance(features, str) else list(features)
-        for name in found:
-            if found.count(name) > 1:
-                msg = f"features names {name!r} more than once"
-                raise OptionError(msg)
-            if name in known:
-                msg = f"features names {name!r}, which has another part in this call; leave it out"
-                raise OptionError(msg)
-    if not found:
-        msg = f"there is nothing for the hazard to depend on: the frame has {frame.columns}, of which none is a feature"
-        raise ColumnError(msg)
-    return found
-
-
 def read(frame: _frame.Frame, names: Sequence[Any], reference: Any) -> Covariates:
     """Read features: numbers and flags as they are, text as categories; nothing may be missing."""
     if reference is not None and not isinstance(reference, Mapping):
@@ -84,7 +68,7 @@ def read(frame: _frame.Frame, names: Sequence[Any], reference: Any) -> Covariate
     indicator: list[bool] = []
     categories: dict[str, tuple[str, ...]] = {}
     for name in names:
-        if _is_number(frame, name):
+        if _frame.holds_numbers(frame, name):
             columns.append(_number(frame, name))
             terms.append(str(name))
             feature_of.append(str(name))
@@ -112,7 +96,12 @@ def read(frame: _frame.Frame, names: Sequence[Any], reference: Any) -> Covariate
 
 
 def matrix_of(
-    source: Any, features: Sequence[str], terms: Sequence[str], categories: Mapping[str, tuple[str, ...]], means: Floats
+    source: Any,
+    features: Sequence[str],
+    terms: Sequence[str],
+    categories: Mapping[str, tuple[str, ...]],
+    means: Floats,
+    bounds: Mapping[str, Sequence[float]],
 ) -> Floats:
     """Read the terms of a fitted model from a frame, or from a mapping of values; an unseen category is worth the mean."""
     wanted = {term: k for k, term in enumerate(terms)}
@@ -128,6 +117,7 @@ def matrix_of(
     for name in features:
         if name not in categories:
             if name in wanted:
+                _frame.warn_of_far(given[name], bounds, name, stacklevel=4)
                 X[:, wanted[name]] = given[name]
             continue
         unseen = given[name] < 0
@@ -181,7 +171,7 @@ def _given(source: Any, name: str, categories: tuple[str, ...] | None) -> npt.ND
     known = {} if categories is None else {value: code for code, value in enumerate(categories)}
     if isinstance(source, _frame.Frame):
         if categories is None:
-            if not _is_number(source, name):
+            if not _frame.holds_numbers(source, name):
                 msg = f"column {name!r} holds text, but the model was fitted on numbers; convert it as for the fit"
                 raise DataError(msg)
             return _number(source, name)
@@ -201,15 +191,7 @@ def _given(source: Any, name: str, categories: tuple[str, ...] | None) -> npt.ND
             return values
         codes = np.array([known.get(str(value), -1) for value in np.atleast_1d(np.asarray(source[name], object))], np.int64)
     unseen = codes < 0
-    if unseen.any():
-        count, row = _frame.first_place(unseen)
-        warnings.warn(
-            f"{name!r}: {count:,} of {unseen.size:,} rows hold a category the model has not seen, the first in row {row}; they"
-            " are taken for an average of the rows fitted on. Fit again on newer rows to use it."
-            " Silence with warnings.simplefilter('ignore', crmkit.errors.DataWarning).",
-            DataWarning,
-            stacklevel=5,
-        )
+    _frame.warn_of_unseen(unseen, name, taken_for="taken for an average of the rows fitted on", stacklevel=5)
     return codes
 
 
@@ -220,7 +202,7 @@ def categories_of(
     text = _frame.text(frame, name)
     _refuse_missing(text.codes < 0, name)
     if most is not None and len(text.values) > most:
-        reads = sum(_reads_as_number(value) for value in text.values) > len(text.values) / 2
+        reads = sum(_frame.reads_as_number(value) for value in text.values) > len(text.values) / 2
         cure = (
             "they look like numbers stored as text: convert them with pandas.to_numeric(column, errors='coerce'), then fill what"
             " is missing"
@@ -233,29 +215,6 @@ def categories_of(
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank[text.codes], tuple(text.values[place] for place in order)
-
-
-def _reads_as_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_number(frame: _frame.Frame, name: Any) -> bool:
-    """Whether the column is numbers or flags (else text), by how it is stored."""
-    series = as_pandas(frame.column(name), frame.kind)
-    kind = series.dtype.kind
-    if kind in "mM":
-        msg = f"column {name!r} holds {series.dtype}; turn it into a number, such as days since a date"
-        raise DataError(msg)
-    if hasattr(series, "cat"):
-        return False
-    if kind in "biufc":
-        return True
-    present = series[~series.isna().to_numpy(dtype=np.bool_)]
-    return any(hasattr(value, "__float__") and not isinstance(value, (bool, np.bool_)) for value in present)
 
 
 def _number(frame: _frame.Frame, name: Any) -> Floats:

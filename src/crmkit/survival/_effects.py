@@ -32,6 +32,7 @@ class Effects(Model):
     coefficients: Floats
     covariance: Floats
     means: Floats
+    ranges: Mapping[str, Any]
     penalty: float
     log_likelihood: float
     null_log_likelihood: float
@@ -104,14 +105,26 @@ class Effects(Model):
         Returns
         -------
         float or ndarray
-            0 for a customer at the means. A category the model has not seen is taken for an average, and warned of.
+            0 for a customer at the means. A category the model has not seen is taken for an average, and warned of, as are
+            numbers beyond `bounds`.
         """
         out = self._log_ratio(values)
         single = all(np.ndim(values[name]) == 0 for name in self.features)
         return float(out[0]) if single else out
 
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Return below and above which numbers a prediction is the formula carried on, not anything seen.
+
+        Returns
+        -------
+        dict
+            Low and high of each feature of numbers: beyond them the hazard (or its odds) moves by more than a factor of twenty
+            from what it is at the end of the range fitted on.
+        """
+        return _frame.far_bounds(self.ranges, dict(zip(self.terms, self.coefficients, strict=True)))
+
     def _log_ratio(self, source: Any) -> Floats:
-        X = _covariates.matrix_of(source, self.features, self.terms, self.categories, self.means)
+        X = _covariates.matrix_of(source, self.features, self.terms, self.categories, self.means, self.bounds())
         # term by term: the same sum for a row alone and among others, which a matrix product does not promise
         out = np.zeros(X.shape[0])
         for k in range(X.shape[1]):

@@ -9,7 +9,7 @@ import numpy as np
 from crmkit import _frame, _options
 from crmkit._kernels import hazard as _k
 from crmkit.errors import DataError, LimitError, OptionError
-from crmkit.survival import _covariates, _times
+from crmkit.survival import _times
 from crmkit.survival._periods import periods_of
 
 __all__ = ["hazard_panel"]
@@ -103,7 +103,7 @@ def hazard_panel(
     table = _frame.read(frame)
     known = [name for name in (duration, event, entry, customer, weight) if name is not None]
     lives = _times.read(table, duration=duration, event=event, by=None, entry=entry)
-    names = _covariates.chosen(table, features, known) if features is not None or len(table.columns) > len(known) else []
+    names = _carried(table, features, known)
     counts = None if weight is None else _frame.numbers(table, weight, keyword="weight", positive=True)
     periods = periods_of(lives, length, duration, entry)
     total = int(periods.lengths.sum())
@@ -145,3 +145,12 @@ def _refuse_taken(name: Any, taken: tuple[str, ...]) -> None:
     if name in taken:
         msg = f"features names {name!r}, which the panel gives to a column of its own; rename it"
         raise OptionError(msg)
+
+
+def _carried(table: _frame.Frame, features: Any, known: list[Any]) -> list[Any]:
+    """Return the columns to carry along, of which there need be none."""
+    if features is None and len(table.columns) <= len(known):
+        return []
+    return _frame.chosen_features(
+        table, features, known, first_is_id=table.kind != "pandas", purpose="for the hazard to depend on"
+    )

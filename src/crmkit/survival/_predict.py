@@ -87,7 +87,8 @@ def predict(
     Warns
     -----
     DataWarning
-        Some rows hold a category the model has not seen, or are counted up to the longest time observed only.
+        Some rows hold a category the model has not seen, or a number so far outside the range it was fitted on that the
+        hazard moves twentyfold, or are counted up to the longest time observed only.
 
     Notes
     -----

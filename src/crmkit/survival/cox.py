@@ -55,6 +55,8 @@ class CoxModel(Effects):
         What `covariance` stands on: "model", "robust" (each row by itself) or "cluster".
     means : array
         Mean of each term: the baseline is the hazard there.
+    ranges : mapping of str to (float, float)
+        Smallest and largest value of each feature of numbers among the rows fitted on.
     ties : str
         How events at one time were taken: "efron" or "breslow".
     penalty : float
@@ -285,7 +287,9 @@ def fit_cox(
     weights = None if weight is None else _frame.numbers(table, weight, keyword="weight", positive=True)
     codes, names = _read_strata(table, strata)
     clusters = None if cluster is None else _frame.ids(table, cluster, keyword="cluster").codes
-    chosen = _covariates.chosen(table, features, list(columns.values()))
+    chosen = _frame.chosen_features(
+        table, features, list(columns.values()), first_is_id=table.kind != "pandas", purpose="for the hazard to depend on"
+    )
     covariates, dropped = _covariates.constant_left_out(_covariates.read(table, chosen, reference), stacklevel=2)
     sets = risk_sets(lives, weights, codes)
     n_events = sets.n_events
@@ -334,6 +338,7 @@ def fit_cox(
         covariance=known.covariance / standard.scales[:, None] / standard.scales,
         errors="cluster" if cluster is not None else "robust" if robust else "model",
         means=standard.means,
+        ranges=covariates.ranges(),
         ties=ties,
         penalty=strength,
         log_likelihood=top.value + 0.5 * float(ridge @ top.theta**2),

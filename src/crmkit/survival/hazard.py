@@ -51,6 +51,8 @@ class HazardModel(Effects):
         Covariance of the coefficients.
     means : array
         Mean of each term over rows: the baseline is the hazard there.
+    ranges : mapping of str to (float, float)
+        Smallest and largest value of each feature of numbers among the rows fitted on.
     penalty : float
         Of half the sum of squared coefficients per standard deviation, against the log-likelihood.
     log_likelihood, null_log_likelihood : float
@@ -243,7 +245,9 @@ def fit_hazard(
     weights = np.ones(lives.duration.size)
     if weight is not None:
         weights = _frame.numbers(table, weight, keyword="weight", positive=True)
-    chosen = _covariates.chosen(table, features, list(columns.values()))
+    chosen = _frame.chosen_features(
+        table, features, list(columns.values()), first_is_id=table.kind != "pandas", purpose="for the hazard to depend on"
+    )
     read = _covariates.read(table, chosen, reference)
     periods = periods_of(lives, length, duration, entry)
     covariates, dropped = _covariates.constant_left_out(read, stacklevel=2)
@@ -286,6 +290,7 @@ def fit_hazard(
         coefficients=beta / standard.scales,
         covariance=covariance / standard.scales[:, None] / standard.scales,
         means=standard.means,
+        ranges=covariates.ranges(),
         penalty=strength,
         log_likelihood=top.value + 0.5 * float(ridge @ beta**2),
         null_log_likelihood=null,

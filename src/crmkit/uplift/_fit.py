@@ -134,6 +134,7 @@ def fit(
         categories=rows.table.categories,
         missing=rows.table.missing,
         shares=rows.table.shares(),
+        ranges=rows.table.ranges(),
         learnt=tuple(learnt),
         **{name: tuple(getattr(report, name) for report in reports) for name in ArmReport.__dataclass_fields__},
         shrinkage=tuple(min(max(report.slope, 0.0), 1.0) for report in reports),
@@ -176,7 +177,8 @@ def predict(model: Any, frame: Any, /) -> Any:
     Warns
     -----
     DataWarning
-        A category was not there in the fit; such rows get the mean over those that were.
+        A category was not there in the fit: such rows get the mean over those that were. Or a linear model is asked
+        about a number that lies further outside the range fitted on than that range is wide.
 
     Examples
     --------
@@ -195,7 +197,7 @@ def predict(model: Any, frame: Any, /) -> Any:
         msg = f"{type(model).__name__} is no uplift model; fit one with uplift.fit"
         raise FitError(msg)
     read = _frame.read(frame)
-    table = _learn.read_as(read, model.features, model.categories, model.missing)
+    table = _learn.read_as(read, model.features, model.categories, model.missing, model.bounds())
     effects = _averaged(model, table)
     if len(model.arms) == 1:
         return _frame.series_like(read, "uplift", effects[:, 0], used=model.features)
@@ -321,7 +323,7 @@ class _Rows:
         left_out = [treatment, outcome]
         if isinstance(propensity, str) and propensity != "estimate":
             left_out.append(propensity)
-        names = _learn.chosen_features(read, features, left_out, first_is_id=read.kind != "pandas")
+        names = _frame.chosen_features(read, features, left_out, first_is_id=read.kind != "pandas")
         table = _learn.read_features(read, names)
         table = table.without(table.constant())
         if not table.columns:

@@ -37,6 +37,8 @@ class UpliftModel(Model):
         Features that were missing in some rows of the fit.
     shares : mapping
         How rows were spread over the categories, for customers with a new one.
+    ranges : mapping
+        Smallest and largest value of each feature of numbers among the rows fitted on.
     learnt : tuple
         One learner per arm.
     effect, effect_se : tuple
@@ -67,6 +69,7 @@ class UpliftModel(Model):
     categories: Mapping[str, tuple[str, ...]]
     missing: tuple[str, ...]
     shares: Mapping[str, Floats]
+    ranges: Mapping[str, Any]
     learnt: tuple[Any, ...]
     effect: tuple[float, ...]
     effect_se: tuple[float, ...]
@@ -92,6 +95,18 @@ class UpliftModel(Model):
             for part in self.learnt
         ]
         return plain
+
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Return below and above which numbers a linear model is far from what it has seen; trees answer as at the end.
+
+        Returns
+        -------
+        dict
+            Low and high of each feature of numbers: the range fitted on, and its width to either side.
+        """
+        if self.base != "linear":
+            return {}
+        return {name: (2.0 * low - high, 2.0 * high - low) for name, (low, high) in self.ranges.items()}
 
     def effects(self, X: Floats) -> Floats:
         """Give the effect of each arm (columns) on each row of a matrix of terms, drawn towards the mean effect.
