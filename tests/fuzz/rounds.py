@@ -25,6 +25,7 @@ def rounds(body, strategy, *, share, few=3, most=25):
             print_blob=False,
             derandomize=False,
         )
+
         # hypothesis asks for a function that it has not wrapped yet
         def fresh(example):
             body(example)

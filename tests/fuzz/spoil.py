@@ -28,20 +28,41 @@ IDS = [
     *("x" * 5000, "\n", "'; drop table", "%s{}", "=1+1", b"a", b"\xff", 0, 1, 1.0, True, False, -1, 2**63, 2**64, HUGE, 0.5),
     *(math.nan, math.inf, -math.inf, -0.0, None, pd.NA, pd.NaT, (1, 2), (), frozenset({1}), [1], {"a": 1}, 1j, range(3)),
     *(decimal.Decimal(1), decimal.Decimal("NaN"), decimal.Decimal("sNaN"), fractions.Fraction(1, 2), dt.date(2024, 1, 1)),
-    *(pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-01"), np.datetime64("NaT"), pd.Interval(0, 1), pd.Period("2024")),
+    *(
+        pd.Timestamp("2024-01-01", tz="UTC"),
+        pd.Timestamp("2024-01-01"),
+        np.datetime64("NaT"),
+        pd.Interval(0, 1),
+        pd.Period("2024"),
+    ),
     *(np.float32(1), np.int8(1), np.str_("a"), dt.timedelta(1), Ellipsis, object),
 ]
 TIMES = [
     *(None, pd.NaT, pd.NA, math.nan, "", "now", "today", "2024", "2024-02-30", "2024-01-01", "2024-01-01T24:00", "01/02/2024"),
     *("2024-01-01T00:00Z", "2024-01-01 00:00+05:30", "2024-W01-1", "0001-01-01", "9999-12-31T23:59:59.999999999", "-1", "1e9"),
     *(dt.date(1, 1, 1), dt.date(9999, 12, 31), dt.datetime(2024, 3, 31, 2, 30), dt.datetime(2024, 1, 1, tzinfo=dt.UTC)),
-    *(pd.Timestamp.min, pd.Timestamp.max, pd.Timestamp(0), pd.Timestamp("2024-10-27 01:30", tz="UTC").tz_convert("Europe/Berlin")),
+    *(
+        pd.Timestamp.min,
+        pd.Timestamp.max,
+        pd.Timestamp(0),
+        pd.Timestamp("2024-10-27 01:30", tz="UTC").tz_convert("Europe/Berlin"),
+    ),
     *(np.datetime64("9999-12-31", "s"), np.datetime64("-5000-01-01", "s"), np.datetime64("NaT"), np.datetime64("2024", "Y")),
     *(0, 1, 2**63 - 1, 1.5, True, b"2024-01-01", (2024, 1, 1), dt.time(1), dt.timedelta(1), pd.Period("2024-01")),
 ]
 DTYPES = [
     *("int8", "int16", "int64", "uint8", "uint64", "float16", "float32", "bool", "complex128", "object", "str", "string"),
-    *("category", "Int64", "UInt8", "Float32", "boolean", "string[pyarrow]", "double[pyarrow]", "int64[pyarrow]", "float[pyarrow]"),
+    *(
+        "category",
+        "Int64",
+        "UInt8",
+        "Float32",
+        "boolean",
+        "string[pyarrow]",
+        "double[pyarrow]",
+        "int64[pyarrow]",
+        "float[pyarrow]",
+    ),
     *("bool[pyarrow]", "null[pyarrow]", "timedelta64[ns]", "datetime64[s]", "datetime64[ns, UTC]", "timestamp[us][pyarrow]"),
     *("Sparse[float]", "period[D]", "halffloat[pyarrow]", "large_string[pyarrow]", "date32[pyarrow]", "duration[s][pyarrow]"),
 ]
@@ -83,7 +104,9 @@ def spoilings(draw, case):
                     st.tuples(st.just("head"), st.sampled_from([0, 1, 2, 3, 4, 5, 8, 13])),
                     st.tuples(st.just("repeat"), st.integers(2, 4)),
                     st.tuples(st.just("reverse")),
-                    st.tuples(st.just("index"), st.sampled_from(["same", "text", "nan", "times", "multi", "named", "tuples", "float"])),
+                    st.tuples(
+                        st.just("index"), st.sampled_from(["same", "text", "nan", "times", "multi", "named", "tuples", "float"])
+                    ),
                     st.tuples(st.just("more"), st.sampled_from(["objects", "missing", "number", "tuple", "twin"])),
                     st.tuples(st.just("strided")),
                     st.tuples(st.just("kind"), st.sampled_from(["polars", "pyarrow", "numpy_nullable", "arrow", "rechunked"])),
@@ -154,7 +177,9 @@ def _dtype(frame, column, dtype):
 
 def _clock(frame, column, unit, zone):
     values = frame[column].astype(f"datetime64[{unit}]")
-    return _column(frame, column, values if zone is None else values.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward"))
+    return _column(
+        frame, column, values if zone is None else values.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
+    )
 
 
 def _draw(frame, column, distinct, seed):

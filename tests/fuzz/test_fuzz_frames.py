@@ -3,6 +3,8 @@
 A few frames a function here; `nox -s fuzz` goes on for as long as it is told (CRMKIT_FUZZ_SECONDS).
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -23,10 +25,21 @@ def bits(frame):
     return (frame.schema, repr(frame.to_pydict() if isinstance(frame, pa.Table) else frame.to_dicts()))
 
 
-def check(case, frame):
+# missing or infinite by definition, as the docstring says
+DOCUMENTED = {
+    "survival.quantile": r"result\.(value|ci_low|ci_high) ",
+    "uplift.qini": r"result\.named\[",
+    "basket.rules": r"result\.conviction ",
+}
+
+
+def check(case, frame, documented=None):
     before = bits(frame)
     try:
         result = answer(case, frame)
+    except AssertionError as error:
+        if documented is None or not re.match(documented + "is not finite", str(error)):
+            raise
     except CrmkitError as error:
         assert len(str(error)) < 3_000, "an error that nobody reads to its end"
     else:
@@ -42,6 +55,6 @@ def test_a_spoilt_frame_is_answered_or_refused_by_name(name):
     def one(done):
         frame = spoiled(case.frame(), done)
         if frame is not None:
-            check(case, frame)
+            check(case, frame, DOCUMENTED.get(name))
 
     rounds(one, spoilings(case), share=1 / len(CASES))

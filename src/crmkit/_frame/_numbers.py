@@ -14,6 +14,10 @@ from crmkit._frame._read import as_pandas, first_place, read
 from crmkit.errors import DataError
 
 
+LARGEST = 1e75  # sums of fourth powers still fit a float; no measure of a customer is that large
+LARGEST_COUNT = 2.0**53  # beyond it floats skip whole numbers
+
+
 def numbers(
     frame: Any,
     column: Any,
@@ -22,11 +26,13 @@ def numbers(
     nonnegative: bool = False,
     positive: bool = False,
     whole: bool = False,
+    moderate: bool = False,
     ignore: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Read `column` as finite numbers, or say how many rows are not, where the first is, and what to do.
 
-    Rows flagged in `ignore` are read as zero, whatever they hold.
+    Rows flagged in `ignore` are read as zero, whatever they hold. `moderate` is for sums of squares and products, which no number
+    so large may bring to infinity.
     """
     frame = read(frame)
     series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
@@ -43,6 +49,10 @@ def numbers(
         count, row = first_place(~finite)
         msg = f"column {column!r}: {count:,} infinite, the first in row {row} ({values[row]}); replace or drop them"
         raise DataError(msg)
+    most = LARGEST_COUNT if whole else LARGEST
+    if (whole or moderate) and values.size and (values.max() > most or values.min() < -most):
+        beyond = np.abs(values) > most
+        _refuse(beyond, values, column, f"beyond {most:.4g}", "look for a filler, or a wrong unit")
     if positive:
         _refuse(values <= 0, values, column, "not positive", "they must be above zero")
     if nonnegative:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import decimal
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crmkit.errors import ColumnError, DataError
@@ -70,6 +72,8 @@ def plain(column: Any, kind: str, name: Any) -> Any:
             raise DataError(msg)
         return column
     if kind == "pandas" and not isinstance(column.dtype, pd.ArrowDtype):
+        if column.dtype == object:
+            _refuse_signals(column, name)
         return column
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -82,6 +86,16 @@ def plain(column: Any, kind: str, name: Any) -> Any:
     array = column.array.__arrow_array__() if kind == "pandas" else column
     array = pc.run_end_decode(array) if encoded else array.cast(wanted)
     return pd.Series(pd.arrays.ArrowExtensionArray(array), index=column.index) if kind == "pandas" else array
+
+
+def _refuse_signals(column: pd.Series, name: Any) -> None:
+    """Refuse Decimals that raise when they are looked at: pandas cannot even tell that they are missing."""
+    try:
+        pd.isna(column)
+    except decimal.InvalidOperation as error:
+        count, row = first_place(np.array([isinstance(value, decimal.Decimal) and value.is_snan() for value in column]))
+        msg = f"column {name!r}: {count:,} missing (signalling NaN of decimal), the first in row {row}; fill or drop them"
+        raise DataError(msg) from error
 
 
 def as_pandas(column: Any, kind: str) -> Any:

@@ -42,6 +42,6 @@ def text(frame: Any, column: Any, *, keyword: str | None = None) -> Text:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, (float, np.floating)) and value == np.floor(value):
+    if isinstance(value, (float, np.floating)) and value == np.floor(value) and np.isfinite(value):
         return str(int(value))
     return str(value)

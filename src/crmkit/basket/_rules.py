@@ -19,6 +19,7 @@ from crmkit.results import critical_value
 __all__ = ["rules"]
 
 MOST_CUTS = 1_000_000_000
+MOST_BASKETS = 3_000_000_000  # the product of two counts fits 64 bits
 MORE = ("antecedent_support", "consequent_support", "jaccard", "certainty", "kulczynski", "imbalance")
 COLUMNS = ("support", "confidence", "lift", "leverage", "conviction", "zhang", "p_value", "ci_low", "ci_high")
 
@@ -186,6 +187,9 @@ def _n_baskets(support: Any, count: Any) -> int:
             f"columns 'support' and 'count': support is count over the number of baskets, {n:,} by the first row, which does"
             f" not hold everywhere ({rows}); pass the itemsets of one call, as they came"
         )
+        raise DataError(msg)
+    if n > MOST_BASKETS:
+        msg = f"columns 'support' and 'count' say that there are {n:,} baskets, more than {MOST_BASKETS:,}; they do not belong together"
         raise DataError(msg)
     return n
 

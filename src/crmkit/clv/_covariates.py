@@ -84,7 +84,7 @@ def read_traits(
     columns = list(dict.fromkeys(column for _, column in terms))
     w = read_weight(frame, weight)
     w = np.ones(given[0].size) if w is None else w
-    values = np.column_stack([_frame.numbers(frame, column, keyword="covariates") for column in columns])
+    values = np.column_stack([_frame.numbers(frame, column, keyword="covariates", moderate=True) for column in columns])
     mean = w @ values / w.sum()
     spread = np.sqrt(w @ (values - mean) ** 2 / w.sum())
     for column, size, width in zip(columns, np.abs(mean), spread, strict=True):
@@ -178,7 +178,7 @@ class Grouped:
     def on(cls, model: PurchaseModel, frame: Any) -> Grouped:
         """Read the model's covariates from a table."""
         columns = list(dict.fromkeys(column for own in model.coefficients.values() for column in own))
-        values = np.column_stack([_frame.numbers(frame, column) for column in columns])
+        values = np.column_stack([_frame.numbers(frame, column, moderate=True) for column in columns])
         distinct, group = np.unique(values, axis=0, return_inverse=True)
         kinds = tuple(model.of(dict(zip(columns, row, strict=True))) for row in distinct.tolist())
         return cls(model, kinds, group.reshape(-1).astype(np.int64))

@@ -44,7 +44,7 @@ class Holdout:
         frame = _frame.read(known)
         x, t_x, T = read_histories(frame)
         actual = _frame.numbers(frame, "holdout_frequency", nonnegative=True, whole=True)
-        lengths = _frame.numbers(frame, "holdout_T", positive=True)
+        lengths = _frame.numbers(frame, "holdout_T", positive=True, moderate=True)
         if x.size == 0:
             msg = "the table has no rows: nothing to evaluate"
             raise DataError(msg)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
+from crmkit.errors import FitError
+
 __all__ = ["Optimum", "maximise"]
 
 Floats = npt.NDArray[np.float64]
@@ -59,10 +61,13 @@ def maximise(
 ) -> Optimum:
     """Climb from each start until the gradient per observation is below `tolerance`; return the highest summit.
 
-    Later starts are tried only while none has led to a well-curved summit, and no two to the same height.
+    Later starts are tried only while none has led to a well-curved summit, and no two to the same height. A start where the
+    machine has no number for the likelihood is passed over.
     """
     best: Optimum | None = None
     for start in starts:
+        if not _sound(derivatives(start)):
+            continue
         found = _climb(derivatives, start, n, tolerance, steps)
         if best is not None and best.converged and found.converged and abs(found.value - best.value) < 1e-9 * n:
             break
@@ -70,8 +75,18 @@ def maximise(
             best = found
         if best.converged and best.flattest[0] > 1e-6 * n:
             break
-    assert best is not None
+    if best is None:
+        msg = (
+            "the likelihood of these rows is beyond the numbers of the machine wherever the search could start; look for"
+            " fillers, or a wrong unit, in the counts and times"
+        )
+        raise FitError(msg)
     return best
+
+
+def _sound(found: tuple[float, Floats, Floats]) -> bool:
+    value, gradient, hessian = found
+    return math.isfinite(value) and bool(np.isfinite(gradient).all() and np.isfinite(hessian).all())
 
 
 def _climb(derivatives: Derivatives, start: Floats, n: float, tolerance: float, steps: int) -> Optimum:
@@ -83,7 +98,7 @@ def _climb(derivatives: Derivatives, start: Floats, n: float, tolerance: float, 
         step, predicted = _step(gradient, hessian, radius)
         trial = theta + step
         trial_value, trial_gradient, trial_hessian = derivatives(trial)
-        finite = math.isfinite(trial_value) and bool(np.isfinite(trial_gradient).all() and np.isfinite(trial_hessian).all())
+        finite = _sound((trial_value, trial_gradient, trial_hessian))
         trial_norm = float(np.linalg.norm(trial_gradient)) / n
         # a gain below the rounding of the sum cannot be measured; there a smaller gradient is the better witness
         if predicted <= 1e-13 * abs(value):

@@ -55,8 +55,8 @@ def read_histories(summary: Any) -> tuple[Floats, Floats, Floats]:
     """Read the three columns of a customer table, or say which rows cannot be a purchase history."""
     frame = _frame.read(summary)
     x = _frame.numbers(frame, COLUMNS[0], nonnegative=True, whole=True)
-    t_x = _frame.numbers(frame, COLUMNS[1], nonnegative=True)
-    T = _frame.numbers(frame, COLUMNS[2], nonnegative=True)
+    t_x = _frame.numbers(frame, COLUMNS[1], nonnegative=True, moderate=True)
+    T = _frame.numbers(frame, COLUMNS[2], nonnegative=True, moderate=True)
     check_histories(x, t_x, T)
     return x, t_x, T
 
@@ -108,7 +108,7 @@ def read_unit(summary: Any, unit: Any = None) -> str | None:
 
 def read_weight(summary: Any, weight: str | None) -> Floats | None:
     """Read how many customers each row stands for."""
-    return None if weight is None else _frame.numbers(summary, weight, keyword="weight", positive=True)
+    return None if weight is None else _frame.numbers(summary, weight, keyword="weight", positive=True, moderate=True)
 
 
 def as_float_arrays(*values: Any) -> tuple[bool, tuple[int, ...], list[Floats]]:

@@ -204,7 +204,7 @@ def read_spends(summary: Any) -> tuple[Floats, Floats]:
     """Read repeat purchases and their mean amounts, or say which rows have no usable mean."""
     frame = _frame.read(summary)
     x = _frame.numbers(frame, COLUMNS[0], nonnegative=True, whole=True)
-    z = _frame.numbers(frame, COLUMNS[1])
+    z = _frame.numbers(frame, COLUMNS[1], moderate=True)
     check_spends(x, z)
     return x, z
 

@@ -187,7 +187,7 @@ def lifetime_value(
             " clv.expected_spend for what is to come"
         )
         raise ColumnError(msg)
-    first = _frame.numbers(frame, "first_value", nonnegative=True)
+    first = _frame.numbers(frame, "first_value", nonnegative=True, moderate=True)
     count, mean = read_spends(frame)
     rate, ahead = discounting(model, annual_discount, horizon)
     same_unit(model, frame)

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from crmkit import _frame, _options, _threads
 from crmkit._kernels import cohort as _k
 from crmkit.cohort._activity import CUSTOMERS, Activity, Grid, LogActivity, activity_of, added
+from crmkit._lazy_events import refuse_keywords
 from crmkit.cohort._cells import Cells, pooled, written
+from crmkit.cohort._lazy import retention_lazily
 from crmkit.cohort._people import read_attribute
 from crmkit.cohort._periods import Calendar
 from crmkit.errors import DataError, DataWarning, LimitError, OptionError
@@ -32,6 +34,7 @@ ACTIVITIES = ("purchases", "events")
 MEASURES = ("customers", "net_revenue", "gross_revenue", "cumulative_revenue")
 MODES = {"net_revenue": 0, "gross_revenue": 1, "cumulative_revenue": 2}
 MOST_CELLS = 20_000_000
+LARGEST = 1e75
 
 
 def retention(
@@ -159,6 +162,12 @@ def retention(
     if money and (method != "classic" or activity != "purchases"):
         msg = f"measure={measure!r} is that of purchases in each period: it takes no other method and no other activity"
         raise OptionError(msg)
+    if _frame.is_lazy(log):
+        refuse_keywords("cohort.retention", {"since": since, "cohort": cohort, "by": by})
+        if money:
+            msg = f"measure={measure!r} of a lazy frame is not counted by its engine: collect the frame first"
+            raise OptionError(msg)
+        return retention_lazily(log, period, method, spans, activity, as_of, level, MOST_CELLS, columns)
     done = activity_of(log, activity, as_of, columns, amounts=money)
     people = _people(done, since, cohort, by)
     calendar = Calendar.spanning(period, int(people.day.min()), done.last_day)
@@ -331,6 +340,10 @@ def _cells(
 
 def _revenue(done: LogActivity, grid: Grid, mode: int) -> tuple[Integers, list[Floats]]:
     n_rows = grid.shape[0]
+    largest = float(np.abs(done.amount).max(initial=0.0))
+    if largest > LARGEST:
+        msg = f"amounts reach {largest:g}; their squares, which intervals need, are too large for a float: look for a filler, or a wrong unit"
+        raise DataError(msg)
 
     def work(piece: Any) -> Any:
         sums: Any = [np.zeros(shape) for shape in (n_rows, n_rows, grid.shape, grid.shape, grid.shape)]

@@ -506,13 +506,13 @@ def _rates(table: Any, by: str | None, value: str, n: str, se: str, share: str |
     if ids.codes.size == 0:
         msg = "there are no groups, so nothing can be compared"
         raise DataError(msg)
-    size = _frame.numbers(frame, n, keyword="n", positive=True)
-    part = size if share is None else _frame.numbers(frame, share, keyword="share", nonnegative=True)
+    size = _frame.numbers(frame, n, keyword="n", positive=True, moderate=True)
+    part = size if share is None else _frame.numbers(frame, share, keyword="share", nonnegative=True, moderate=True)
     if part.sum() <= 0.0:
         msg = f"column {share!r}: no share is above zero"
         raise DataError(msg)
-    rate = _frame.numbers(frame, value, keyword="value")
-    error = _frame.numbers(frame, se, keyword="se", nonnegative=True)
+    rate = _frame.numbers(frame, value, keyword="value", moderate=True)
+    error = _frame.numbers(frame, se, keyword="se", nonnegative=True, moderate=True)
     in_order = np.argsort(ids.codes)
     # the variance of single answers is such that the error of the group's rate comes out as it went in
     total = float(size.sum())

@@ -169,8 +169,8 @@ def key_drivers(
         bounds = checked_scale(scale, detractors_to, promoters_from)
         y = worth(_answers.read(read, score=outcome, by=None, scale=bounds[0]).scores, bounds).astype(np.float64)
     else:
-        y = _frame.numbers(read, outcome, keyword="outcome")
-    columns = [_frame.numbers(read, name, keyword="drivers") for name in names]
+        y = _frame.numbers(read, outcome, keyword="outcome", moderate=True)
+    columns = [_frame.numbers(read, name, keyword="drivers", moderate=True) for name in names]
     if y.size < p + 2:
         msg = f"{y.size:,} answers are too few for {p} drivers"
         raise DataError(msg)

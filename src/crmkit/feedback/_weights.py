@@ -105,7 +105,7 @@ def effective_n(weights: Any, /) -> float:
 
 def checked(frame: Any, weight: Any) -> Floats:
     """Read a column of weights: zero or more, not all zero."""
-    values = _frame.numbers(frame, weight, keyword="weight", nonnegative=True)
+    values = _frame.numbers(frame, weight, keyword="weight", nonnegative=True, moderate=True)
     if values.size == 0 or not values.any():
         msg = f"column {weight!r}: no weight is above zero, so nothing is weighed"
         raise DataError(msg)

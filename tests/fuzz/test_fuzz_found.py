@@ -1,0 +1,77 @@
+"""What the fuzz found, in the smallest form: each was an error of another library, a warning or a wrong number once."""
+
+import decimal
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_bad_input import CASES, answer
+
+import crmkit as crm
+from crmkit.errors import CrmkitError, DataError
+
+SIGNAL = decimal.Decimal("sNaN")
+
+
+def spoilt(name, column, value, place=0):
+    frame = CASES[name].frame()
+    values = frame[column].astype(object).copy()
+    values.iloc[place] = value
+    return frame.assign(**{column: values.infer_objects()})
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("events", "timestamp"), ("events", "customer_id"), ("survival.logrank", "plan"), ("clv.fit_sbg", "lost")],
+    ids=str,
+)
+def test_a_decimal_that_raises_when_looked_at_is_missing(name, column):
+    with pytest.raises(DataError, match=rf"'{column}': 1 missing.*row 0"):
+        CASES[name].call(spoilt(name, column, SIGNAL))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("clv.evaluate", "holdout_T", 1e300),
+        ("clv.evaluate", "frequency", 1.7e308),
+        ("clv.compress", "frequency", 1e300),
+        ("clv.fit_sbg", "age", 1e300),
+        ("clv.lifetime_value", "first_value", 1e300),
+        ("clv.lifetime_value", "monetary_value", 1e300),
+        ("clv.fit_pareto_nbd", "frequency", 1e300),
+        ("feedback.decompose_change", "se", 1e300),
+    ],
+    ids=str,
+)
+def test_numbers_whose_squares_are_infinite_are_named(name, column, value):
+    with pytest.raises(DataError, match=rf"'{column}': 1 beyond .*row 0"):
+        CASES[name].call(spoilt(name, column, value))
+
+
+def test_revenue_whose_square_is_infinite_is_refused():
+    with pytest.raises(DataError, match="amounts reach 1e"):
+        CASES["cohort.retention"].call(spoilt("cohort.retention", "amount", 1e300))
+
+
+def test_a_likelihood_beyond_the_machine_is_refused_where_it_starts():
+    for name in ("clv.fit_bdw", "clv.fit_bg_nbd"):
+        column = CASES[name].numbers[0]
+        frame = CASES[name].frame()
+        frame[column] = frame[column] * 1e15
+        try:
+            answer(CASES[name], frame)
+        except CrmkitError as error:
+            assert len(str(error)) < 400
+
+
+def test_infinite_numbers_in_a_text_column_are_text():
+    records = pd.DataFrame({"name": [-math.inf, "anna", 2.0, math.inf]}, index=list("abcd"))
+    assert len(crm.dedupe.golden_records(records, np.zeros(4, int)).records) == 1
+
+
+def test_more_baskets_than_can_be_counted_are_refused():
+    frame = CASES["basket.rules"].frame()
+    with pytest.raises(DataError, match="baskets, more than"):
+        CASES["basket.rules"].call(frame.assign(support=frame["support"] * 1e-30))
