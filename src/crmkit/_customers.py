@@ -158,9 +158,9 @@ def customers(
     Warns
     -----
     DataWarning
-        What the functions themselves warn of, such as scores that ties leave to nobody. Or a part could not be determined from the purchases, such as a model of spend from too few of them: it is left out, and
-        `left_out` says why. Parts for which there is no column are left out without a warning. Or answers and contacts
-        belong to nobody who bought.
+        What the functions themselves warn of, such as scores that ties leave to nobody. Or a part could not be determined
+        from the purchases, such as a model of spend from too few of them: it is left out, and `left_out` says why. Parts for
+        which there is no column are left out without a warning. Or answers and contacts belong to nobody who bought.
 
     Notes
     -----
@@ -213,7 +213,7 @@ def customers(
     found.part("spend", lambda: _spend(numbered, found))
     if level is not None and "purchases" in found.models:
         found.part("intervals", lambda: _intervals(found, horizon, level, rng, n_threads))
-    found.part("value", lambda: _value(found, value_horizon, discount, share, as_of, n_threads))
+    found.part("value", lambda: _value(log, found, value_horizon, discount, share, as_of, n_threads))
     if churn_horizon is not None:
         found.part("churn", lambda: _churn(numbered, found, churn_horizon, rng, n_threads))
     found.part("next item", lambda: _next_item(log, numbered, bought, found, n_threads))
@@ -390,8 +390,9 @@ def _intervals(found: _Found, horizon: str, level: float, rng: Any, n_threads: i
 
 
 def _value(
-    found: _Found, horizon: str | None, discount: float, margin: float, as_of: str, n_threads: int | None
+    log: EventLog, found: _Found, horizon: str | None, discount: float, margin: float, as_of: str, n_threads: int | None
 ) -> list[_Column]:
+    log.require("amount")
     if "spend" not in found.models:
         msg = "there is no model of spend, which it needs"
         raise FitError(msg)
