@@ -12,6 +12,7 @@ from crmkit._frame._features import (
 )
 from crmkit._frame._groups import Groups, groups
 from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
+from crmkit._frame._lazy import Lazy, expressions, is_lazy, read_lazy
 from crmkit._frame._numbers import flags, numbers, readonly
 from crmkit._frame._out import Categories, Moments, is_frame, listed, per_label, rows_like, series_like, table
 from crmkit._frame._read import Frame, as_pandas, first_place, read, rows_are
@@ -28,6 +29,7 @@ __all__ = [
     "Ids",
     "Labelled",
     "Labels",
+    "Lazy",
     "Moments",
     "Text",
     "Times",
@@ -35,6 +37,7 @@ __all__ = [
     "as_pandas",
     "chosen_features",
     "encode",
+    "expressions",
     "far_bounds",
     "first_place",
     "flags",
@@ -42,6 +45,7 @@ __all__ = [
     "holds_numbers",
     "ids",
     "is_frame",
+    "is_lazy",
     "labels_from_plain",
     "labels_to_plain",
     "listed",
@@ -51,6 +55,7 @@ __all__ = [
     "per_label",
     "range_of",
     "read",
+    "read_lazy",
     "readonly",
     "reads_as_number",
     "rows_are",

@@ -8,6 +8,8 @@ import numpy as np
 
 from crmkit import _events, _frame, _options, _threads
 from crmkit._kernels import clv_summary as _k
+from crmkit._lazy_events import refuse_keywords
+from crmkit.clv._lazy import compress_lazily, summarize_lazily
 from crmkit.clv._rows import Histories, read_histories, read_unit, read_weight
 from crmkit.clv._units import days_in, unit_name
 from crmkit.errors import DataError, OptionError
@@ -90,6 +92,9 @@ def summarize(
     """
     name = unit_name(unit)
     _options.choice("grain", grain, ("D",))
+    if _frame.is_lazy(log):
+        refuse_keywords("clv.summarize", {"logs": logs or None})
+        return summarize_lazily(log, name, end, columns)
     log = _events.as_log(log, **columns)
     log.require("time")
     last_day = day_of(log, end, "end")
@@ -260,6 +265,8 @@ def compress(summary: Any, /, *, weight: str | None = None) -> Any:
     0          0      0.0  9.0     2.0    W
     1          1      3.0  9.0     1.0    W
     """
+    if _frame.is_lazy(summary):
+        return compress_lazily(summary, weight)
     frame = _frame.read(summary)
     rows = Histories.collapse(*read_histories(frame), read_weight(frame, weight))
     columns: dict[str, Any] = {

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from crmkit import _events, _frame, _options, _threads, intervals
 from crmkit._kernels import cohort as _k
+from crmkit._lazy_events import refuse_keywords
 from crmkit.cohort._activity import in_wall_order
+from crmkit.cohort._lazy import churn_rate_lazily
 from crmkit.cohort._people import read_attribute
 from crmkit.cohort._periods import PERIODS, Calendar, known_until
 from crmkit.errors import DataError, DataWarning, OptionError
@@ -125,6 +127,9 @@ def churn_rate(
     """
     _options.choice("period", period, PERIODS)
     level = confidence_level(level)
+    if _frame.is_lazy(data):
+        refuse_keywords("cohort.churn_rate", {"start": start, "end": end, "by": by})
+        return churn_rate_lazily(data, period, inactivity, as_of, level, columns)
     if start is None and end is None:
         runs = _of_purchases(data, period, inactivity, as_of, columns)
     else:
@@ -206,14 +211,7 @@ def _of_purchases(data: Any, period: str, inactivity: Any, as_of: Any, columns: 
     calendar = Calendar.spanning(period, int(day.min()), last_day)
     begins_of_day = ends_of_day = calendar.of_day
     if inactivity is not None:
-        window = _options.days("inactivity", inactivity)
-        longest = int(np.diff(calendar.edges).max())
-        if window != np.floor(window) or window < longest:
-            msg = f"inactivity={inactivity!r} must be whole days, and at least the {longest} of the longest period here"
-            raise OptionError(msg)
-        closes = calendar.edges[1:] - 1
-        through = np.arange(calendar.first_day, last_day + 1) + int(window) - 1
-        ends_of_day = _frame.readonly((np.searchsorted(closes, through, side="right") - 1).astype(np.int32))
+        ends_of_day = calendar.closes_reached(inactivity)
     place = day - calendar.first_day
     return _Runs(
         log.labels,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
-from crmkit.errors import DataError, LimitError
+from crmkit.errors import DataError, LimitError, OptionError
 
 if TYPE_CHECKING:
     from crmkit._events import EventLog
@@ -73,6 +73,18 @@ class Calendar:
         """The first days of all periods, and that of the next one."""
         days: Days = self.opening(np.arange(self.n + 1))
         return days
+
+    def closes_reached(self, inactivity: Any) -> npt.NDArray[np.int32]:
+        """Return, for every day, the last period at whose close a purchase of that day is not yet `inactivity` ago."""
+        window = _options.days("inactivity", inactivity)
+        longest = int(np.diff(self.edges).max())
+        if window != np.floor(window) or window < longest:
+            msg = f"inactivity={inactivity!r} must be whole days, and at least the {longest} of the longest period here"
+            raise OptionError(msg)
+        through = np.arange(self.first_day, self.last_day + 1) + int(window) - 1
+        reached = np.searchsorted(self.edges[1:] - 1, through, side="right") - 1
+        periods: npt.NDArray[np.int32] = _frame.readonly(reached.astype(np.int32))
+        return periods
 
     def labels(self, number: Any) -> _frame.Moments:
         """Show periods by their first day."""

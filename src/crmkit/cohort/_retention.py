@@ -342,7 +342,7 @@ def _revenue(done: LogActivity, grid: Grid, mode: int) -> tuple[Integers, list[F
     n_rows = grid.shape[0]
     largest = float(np.abs(done.amount).max(initial=0.0))
     if largest > LARGEST:
-        msg = f"amounts reach {largest:g}; their squares, which intervals need, are too large for a float: look for a filler, or a wrong unit"
+        msg = f"amounts reach {largest:g}, too large to be squared for the intervals; look for a filler, or a wrong unit"
         raise DataError(msg)
 
     def work(piece: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from crmkit import _events, _frame, _options
 from crmkit.errors import DataError
+from crmkit.rfm._lazy import summarize_lazily
 
 if TYPE_CHECKING:
     from crmkit._events import ColumnNames
@@ -78,6 +79,8 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
     from crmkit._kernels import rfm as _k
 
     _options.choice("monetary", monetary, ("total", "mean"))
+    if _frame.is_lazy(log):
+        return summarize_lazily(log, as_of, monetary, columns)
     log = _events.as_log(log, **columns)
     log.require("time", "amount")
     orders, clock = log.orders, log.clock
