@@ -206,6 +206,10 @@ def customers(
         raise DataError(msg)
     numbered, as_of = _numbered(log), log.clock.date(int(log.lines.time.max()) // log.clock.ticks_per_day)
 
+    # first what can be wrong, then what takes time
+    unknown: list[str] = []
+    said = [] if survey is None else _answers(log, bought, survey, score, survey_time, unknown)
+    said += [] if contacts is None else _contacts(log, bought, contacts, unknown)
     found = _Found()
     found.add(_orders(log, bought, period, as_of))
     found.part("revenue and segments", lambda: _segments(numbered, bought, as_of))
@@ -217,11 +221,7 @@ def customers(
     if churn_horizon is not None:
         found.part("churn", lambda: _churn(numbered, found, churn_horizon, rng, n_threads))
     found.part("next item", lambda: _next_item(log, numbered, bought, found, n_threads))
-    unknown: list[str] = []
-    if survey is not None:
-        found.add(_answers(log, bought, survey, score, survey_time, unknown))
-    if contacts is not None:
-        found.add(_contacts(log, bought, contacts, unknown))
+    found.add(said)
     _warn(found.troubles, unknown)
     return _assembled(log, bought, found, as_of)
 
