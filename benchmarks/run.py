@@ -1,9 +1,10 @@
 """Run the benchmark cases and write the performance page.
 
-    python benchmarks/run.py [case …] [--peers-python PATH] [--rounds 7] [--quick] [--check]
+    python benchmarks/run.py [case …] [--peers-python PATH] [--rounds 7] [--quick] [--check] [--compare]
 
 Results of each case go to ``benchmarks/results/<case>.json``; the page is written from all of them, so that one case
-can be measured again without the others.
+can be measured again without the others. With ``--compare`` nothing is written: ratios are measured again and held
+against those on file.
 """
 
 from __future__ import annotations
@@ -125,6 +126,19 @@ def write_page() -> None:
     PAGE.write_text("\n".join(lines), encoding="utf-8")
 
 
+def compared(name: str, size: str, drawn: list[dict[str, Any]], slack: float) -> list[tuple[str, float, float, bool]]:
+    """Hold the ratios of one size against those on file: label, ratio on file, ratio now, whether it is a regression."""
+    path = RESULTS / f"{name}.json"
+    sizes = json.loads(path.read_text())["sizes"] if path.exists() else {}
+    kept = {one["label"]: one["value"] for one in sizes.get(size, {}).get("conclusions", []) if one["kind"] == "ratio"}
+    found = []
+    for one in drawn:
+        if one["label"] in kept and one["value"] is not None and kept[one["label"]] is not None:
+            was, now = kept[one["label"]], one["value"]
+            found.append((one["label"], was, now, now > was * (1.0 + slack)))
+    return found
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -134,6 +148,8 @@ def main() -> int:
     parser.add_argument("--size", action="append", help="run only these sizes of a case, and write nothing")
     parser.add_argument("--quick", action="store_true", help="two rounds on the smallest size; write nothing")
     parser.add_argument("--check", action="store_true", help="end with status 1 where a conclusion misses its aim")
+    parser.add_argument("--compare", action="store_true", help="end with status 1 where a ratio is worse than that on file")
+    parser.add_argument("--slack", type=float, default=0.35, help="by which share a ratio may be worse, as machines are noisy")
     parser.add_argument("--page", action="store_true", help="only write the page from the results there are")
     chosen = parser.parse_args()
     if chosen.page:
@@ -143,7 +159,9 @@ def main() -> int:
     if chosen.peers_python:
         pythons[harness.PEERS] = chosen.peers_python
     missed = 0
-    for name in chosen.cases or CASES:
+    regressions = []
+    on_file = [path.stem for path in sorted(RESULTS.glob("*.json"))]
+    for name in chosen.cases or (on_file if chosen.compare else CASES):
         case = importlib.import_module(f"benchmarks.cases.{name}")
         sizes = list(case.SIZES)[:1] if chosen.quick else chosen.size or list(case.SIZES)
         result: dict[str, Any] = {
@@ -160,12 +178,21 @@ def main() -> int:
             found["conclusions"] = drawn = harness.conclusions(case, size, found)
             missed += sum(one["at_most"] is not None and one["value"] > one["at_most"] for one in drawn)
             result["sizes"][size] = found
+            if chosen.compare:
+                for label, was, now, worse in compared(name, size, drawn, chosen.slack):
+                    line = f"{name}, {size}: {label}: {was:.3g} on file, {now:.3g} now"
+                    print(f"{line}{'  REGRESSION' if worse else ''}")
+                    regressions += [line] if worse else []
+        if chosen.compare:
+            continue
         print("\n".join(case_section(result)))
         if not chosen.quick and not chosen.size:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
             write_page()
-    return 1 if chosen.check and missed else 0
+    if chosen.compare:
+        print("\n".join([f"{len(regressions)} regressions beyond {chosen.slack:.0%}", *regressions]))
+    return 1 if (chosen.check and missed) or regressions else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ After a deliberate change, `python tests/test_api.py` writes the snapshot anew; 
 
 import inspect
 import json
+import tomllib
 import types
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def signature(thing):
 
 def test_public_names_and_signatures_are_those_of_the_snapshot():
     assert public() == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_the_package_and_the_namespace_tell_one_version():
+    project = tomllib.loads((SNAPSHOT.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == crmkit.__version__
+    assert f"## [{crmkit.__version__}]" in (SNAPSHOT.parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_every_public_name_is_listed_and_reachable():
