@@ -111,7 +111,7 @@ def wrong(case):
 
 
 def said_by(call, frame):
-    """Everything that is said on the way: error, cause and context, warnings, log records; and what the answer shows of itself."""
+    """All that is said on the way: error, cause and context, warnings, log records; and what the answer shows of itself."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     logging.getLogger().addHandler(handler)
@@ -121,7 +121,7 @@ def said_by(call, frame):
             warnings.simplefilter("always")
             try:
                 result = call(frame)
-            except Exception as error:  # noqa: BLE001 - other tests demand the right kind
+            except Exception as error:
                 said += traceback.format_exception(error)
             else:
                 # tables hold the ids they are about; models, logs and reports do not show them

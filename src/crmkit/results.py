@@ -9,15 +9,18 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
-from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from types import MappingProxyType, UnionType
+from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from crmkit import _options
-from crmkit.errors import DataError
+from crmkit.errors import CrmkitError, DataError
 
 __all__ = ["Estimate", "Model"]
+
+# what a file that was changed by hand, or cut short, raises on its way to a model
+_MISFITS = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
 
 
 def confidence_level(level: object) -> float:
@@ -154,13 +157,24 @@ class Model(Frozen):
         if unknown or absent:
             msg = f"{kind.__name__} does not match its schema: unknown fields {unknown}, absent fields {absent}"
             raise DataError(msg)
-        fields = {name: _revive(data[name]) for name in declared}
-        for name, field in declared.items():
-            number = isinstance(fields[name], (int, float)) and not isinstance(fields[name], bool)
-            if field.type in (float, "float") and not number:
-                msg = f"{kind.__name__}: {name} is {fields[name]!r}, which is no number; the file is damaged"
-                raise DataError(msg)
-        return kind(**fields)
+        hints, name = get_type_hints(kind), ""
+        try:
+            fields = {}
+            for name in declared:
+                fields[name] = _revive(data[name])
+                if not _fits(fields[name], hints[name]):
+                    what = f"{data[name]!r}, which is no number" if hints[name] is float else "not what such a model holds"
+                    msg = f"{kind.__name__}: {name} is {what}; the file is damaged"
+                    raise DataError(msg)
+            model = kind(**fields)
+            # the parts must go together, too: what cannot be shown was not written
+            repr(model)
+        except _MISFITS as error:
+            if isinstance(error, CrmkitError):
+                raise
+            msg = f"{kind.__name__}: the fields, up to {name}, do not go together ({type(error).__name__}); the file is damaged"
+            raise DataError(msg) from error
+        return model
 
     def __repr__(self) -> str:
         lines = [f"{self.TITLE or type(self).__name__}"]
@@ -261,10 +275,34 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from a file is of the type that a field declares."""
+    kind, parts = get_origin(hint) or hint, get_args(hint)
+    if kind is Any:
+        return True
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind is tuple and parts:
+        if not isinstance(value, tuple):
+            return False
+        if parts[-1] is Ellipsis:
+            return all(_fits(item, parts[0]) for item in value)
+        return len(value) == len(parts) and all(map(_fits, value, parts))
+    if kind is Mapping:
+        return isinstance(value, Mapping) and all(_fits(name, parts[0]) and _fits(item, parts[1]) for name, item in value.items())
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 def _revive(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"__array__", "__dtype__"}:
-            return np.array(_revive(value["__array__"]), dtype=np.dtype(value["__dtype__"]))
+            dtype = np.dtype(value["__dtype__"])
+            if dtype.kind not in "biufU":
+                msg = f"an array of dtype {dtype} is not what to_dict writes; the file is damaged"
+                raise DataError(msg)
+            return np.array(_revive(value["__array__"]), dtype=dtype)
         if set(value) == {"__float__"}:
             return float(value["__float__"])
         return {key: _revive(item) for key, item in value.items()}

@@ -90,7 +90,7 @@ def main():
     print(f"{len(soak.expected)} functions, first rounds done, {memory():.0f} MB", flush=True)
     seconds, held = soak.run(given.threads).T
     late = seconds > seconds[-1] / 3
-    slope, level = np.polyfit(seconds[late] / 60, held[late], 1)
+    slope = np.polyfit(seconds[late] / 60, held[late], 1)[0]
     thirds = [float(part.mean()) for part in np.array_split(held, 3)]
     wrong = {name: count for name, count in soak.wrong.items() if count}
     print(f"{sum(soak.calls.values()):,} calls in {given.threads} threads and {seconds[-1] / 60:.1f} minutes")

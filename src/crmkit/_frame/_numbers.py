@@ -13,7 +13,6 @@ import pandas as pd
 from crmkit._frame._read import as_pandas, first_place, read
 from crmkit.errors import DataError
 
-
 LARGEST = 1e75  # sums of fourth powers still fit a float; no measure of a customer is that large
 LARGEST_COUNT = 2.0**53  # beyond it floats skip whole numbers
 

@@ -189,7 +189,10 @@ def _n_baskets(support: Any, count: Any) -> int:
         )
         raise DataError(msg)
     if n > MOST_BASKETS:
-        msg = f"columns 'support' and 'count' say that there are {n:,} baskets, more than {MOST_BASKETS:,}; they do not belong together"
+        msg = (
+            f"columns 'support' and 'count' say that there are {n:,} baskets, more than {MOST_BASKETS:,}; they do not belong"
+            " together"
+        )
         raise DataError(msg)
     return n
 

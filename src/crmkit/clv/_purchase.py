@@ -16,7 +16,7 @@ from crmkit._frame import readonly
 from crmkit._kernels import histories as _k
 from crmkit.clv._fitted import FittedModel
 from crmkit.clv._rows import as_float_arrays, check_histories
-from crmkit.errors import FitError, OptionError
+from crmkit.errors import FitError, LimitError, OptionError
 
 __all__ = ["Past", "PoissonModel", "PurchaseModel"]
 
@@ -34,6 +34,7 @@ class Past(NamedTuple):
 Kernel = Callable[[Floats, Past, Floats], None]
 
 _CHUNK = 4096  # distinct rows in one piece of work
+_CELLS = 500_000_000  # probabilities in one answer: 4 GB
 _SAMPLE = 4096  # rows looked at to tell whether rows repeat
 
 
@@ -192,8 +193,16 @@ class PurchaseModel(FittedModel):
         -------
         ndarray
             n + 2 probabilities along the last axis; they add up to 1.
+
+        Raises
+        ------
+        LimitError
+            There would be more than 500 million probabilities, 4 GB; the work takes up to three times as much.
         """
         single, shape, (ahead, *history) = self._read(t, x, t_x, T)
+        if ahead.size * (n + 2) > _CELLS:
+            msg = f"{ahead.size:,} rows of {n + 2:,} probabilities are more than {_CELLS:,}; ask fewer rows, or a smaller n"
+            raise LimitError(msg)
         alive = self._alive(*history)
         out = self._on_distinct(self._count_probabilities, ahead, history, None, columns=n + 2) * alive[:, None]
         out[:, 0] += 1.0 - alive

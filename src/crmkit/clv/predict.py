@@ -160,6 +160,8 @@ def purchase_distribution(model: Model, summary: Any = None, /, *, horizon: Any,
         A row is no purchase history, or is in another unit than the model.
     OptionError
         `horizon` is negative or not a length of time, or `up_to` is not usable.
+    LimitError
+        There would be more than 500 million probabilities, 4 GB; the work takes up to three times as much.
 
     Examples
     --------

@@ -288,7 +288,7 @@ def day_of(log: EventLog, moment: Any, keyword: str) -> int:
 
 
 def _date(log: EventLog, day: int) -> str:
-    return f"{log.clock.stamp(day * log.clock.ticks_per_day):%Y-%m-%d}"
+    return log.clock.date(day)
 
 
 def _statistics(log: EventLog, last_day: int) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options, _threads
 from crmkit._kernels import cohort as _k
-from crmkit.cohort._activity import CUSTOMERS, Activity, Grid, LogActivity, activity_of, added
 from crmkit._lazy_events import refuse_keywords
+from crmkit.cohort._activity import CUSTOMERS, Activity, Grid, LogActivity, activity_of, added
 from crmkit.cohort._cells import Cells, pooled, written
 from crmkit.cohort._lazy import retention_lazily
 from crmkit.cohort._people import read_attribute
