@@ -90,7 +90,7 @@ def test_what_matters_is_lost_and_noise_is_not(kind, request):
 
 def test_loss_and_profit_are_those_of_shuffled_columns(trees):
     later = customers(seed=1)
-    found = churn.drivers(trees, later, groups="none", repeats=1, rng=7, value=150, offer_cost=12, contact_cost=2, accept=0.4)
+    found = churn.drivers(trees, later, groups="none", permutations=1, rng=7, value=150, offer_cost=12, contact_cost=2, accept=0.4)
     y = later["churned"].to_numpy()
 
     def judge(frame):
@@ -155,7 +155,7 @@ def test_rows_are_shuffled_within_their_cutoff_and_known_cutoffs_are_warned_of()
         ({"groups": ["tenure"]}, OptionError, "a mapping of names"),
         ({"groups": {"a": ["tenure"], "b": ["tenure"]}}, OptionError, r"\['tenure'\] more than once"),
         ({"groups": {"a": ["tenur"]}}, ColumnError, "Did you mean 'tenure'"),
-        ({"repeats": 0}, OptionError, "repeats"),
+        ({"permutations": 0}, OptionError, "permutations"),
         ({"accept": 2}, OptionError, "accept"),
         ({"level": 95}, OptionError, "level"),
     ],

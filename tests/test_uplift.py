@@ -322,7 +322,7 @@ def test_policies_are_worth_what_they_are(frame):
 
 
 def test_a_budget_walks_down_the_ranking(frame):
-    found = uplift.policy_value(frame, outcome="y", treatment="mail", score="tau", shares=[0.25, 0.5])
+    found = uplift.policy_value(frame, outcome="y", treatment="mail", score="tau", at=[0.25, 0.5])
     assert found["share"].tolist() == pytest.approx([0.25, 0.5, 0.0, 1.0])
     # half of the keen, all of them: ties at the cut are treated in part
     assert found["over_none"].iloc[0] == pytest.approx(found["over_none"].iloc[1] / 2, rel=0.1)

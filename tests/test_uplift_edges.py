@@ -125,12 +125,12 @@ def test_one_customer_alone_does_not_look_certain(frame):
 
 
 def test_depths_that_round_alike_are_told_apart(frame):
-    names = uplift.evaluate(frame, **CAMPAIGN, score="score", depths=[0.101, 0.104]).table.columns
+    names = uplift.evaluate(frame, **CAMPAIGN, score="score", at=[0.101, 0.104]).table.columns
     assert {"effect_at_10.1%", "effect_at_10.4%"} <= set(names)
 
 
 def test_shares_that_round_alike_are_told_apart(frame):
-    found = uplift.policy_value(frame, **CAMPAIGN, score="score", shares=[0.0, 0.101, 0.104, 1.0]).set_index("policy")
+    found = uplift.policy_value(frame, **CAMPAIGN, score="score", at=[0.0, 0.101, 0.104, 1.0]).set_index("policy")
     assert found.index[:4].tolist() == ["top 0% by score", "top 10.1% by score", "top 10.4% by score", "top 100% by score"]
     assert found.loc["top 0% by score", "value"] == found.loc["treat none", "value"]
     assert found.loc["top 100% by score", "value"] == pytest.approx(found.loc["treat all", "value"], rel=1e-12)
@@ -139,10 +139,10 @@ def test_shares_that_round_alike_are_told_apart(frame):
 @pytest.mark.parametrize(
     "options",
     [
-        {"score": "score", "shares": []},
-        {"score": "score", "shares": 0.3},
-        {"score": "score", "shares": ["x"]},
-        {"score": "score", "shares": [0.1, 0.1]},
+        {"score": "score", "at": []},
+        {"score": "score", "at": 0.3},
+        {"score": "score", "at": ["x"]},
+        {"score": "score", "at": [0.1, 0.1]},
         {"policy": []},
         {"policy": ["same", "same"]},
     ],
@@ -158,7 +158,7 @@ def test_a_rule_cannot_take_the_place_of_treating_everybody(frame):
         uplift.policy_value(data, **CAMPAIGN, policy="treat all")
 
 
-@pytest.mark.parametrize("options", [{"depths": 0.1}, {"depths": []}, {"score": None}, {"score": []}])
+@pytest.mark.parametrize("options", [{"at": 0.1}, {"at": []}, {"score": None}, {"score": []}])
 def test_evaluations_that_are_none(frame, options):
     with pytest.raises(OptionError):
         uplift.evaluate(frame, **{**CAMPAIGN, "score": "score", **options})

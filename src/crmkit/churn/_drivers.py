@@ -37,7 +37,7 @@ def drivers(
     value: float = 200,
     offer_cost: float = 10,
     contact_cost: float = 1,
-    repeats: int = 5,
+    permutations: int = 5,
     level: float = 0.95,
     rng: Any = 0,
 ) -> Any:
@@ -65,7 +65,7 @@ def drivers(
         Cost of the offer, for those who take it: churners who stay for it, and customers who would have stayed anyway.
     contact_cost : float, default 1
         Cost of contacting a customer.
-    repeats : int, default 5
+    permutations : int, default 5
         How often each group is shuffled.
     level : float, default 0.95
         Confidence level of the intervals, between 0 and 1.
@@ -134,7 +134,7 @@ def drivers(
     table = _learn.read_as(read, model.features, model.categories, tuple(model.missing), model.bounds())
     if per == "customer":
         return _frame.rows_like(read, _contributions(model, table), used=model.features)
-    _options.whole("repeats", repeats, low=1)
+    _options.whole("permutations", permutations, low=1)
     gain = _options.number("accept", accept, low=0.0, high=1.0) * (
         _options.number("value", value, low=0.0, ends=False) - _options.number("offer_cost", offer_cost, low=0.0)
     )
@@ -162,10 +162,10 @@ def drivers(
     z = critical_value(level)
     for name, members in named.items():
         lost, missed = np.zeros(happened.size), np.zeros(happened.size)
-        for _ in range(repeats):
+        for _ in range(permutations):
             after, gained = campaign.judge(model, _shuffled(table, members, within, random), happened)
-            lost += (after - loss) / repeats
-            missed += (earned - gained) / repeats
+            lost += (after - loss) / permutations
+            missed += (earned - gained) / permutations
         found = []
         for each in (lost, missed):
             mean, margin = float(each.mean()), z * float(each.std()) / np.sqrt(each.size)

@@ -114,7 +114,7 @@ def evaluate(
     propensity: Any = None,
     outcome_control: str | None = None,
     outcome_treated: str | None = None,
-    depths: Sequence[float] = DEPTHS,
+    at: Sequence[float] = DEPTHS,
     bins: int = 10,
     permutations: int = 999,
     level: float = 0.95,
@@ -139,7 +139,7 @@ def evaluate(
     outcome_control, outcome_treated : str, optional
         Columns with the outcome expected without and with treatment, predicted without these rows (`cross_fitted` gives them):
         they take noise out of everything below.
-    depths : list of float, default (0.1, 0.2, 0.3, 0.5)
+    at : list of float, default (0.1, 0.2, 0.3, 0.5)
         Shares of the ranking for which the effect is told.
     bins : int, default 10
         Parts of the ranking in ``calibration``.
@@ -191,7 +191,7 @@ def evaluate(
     True
     """
     level = confidence_level(level)
-    depths = shares_of("depths", depths, ends=False)
+    depths = shares_of("at", at, ends=False)
     bins = _options.whole("bins", bins, low=2)
     permutations = _options.whole("permutations", permutations, low=99)
     generator = _options.generator(rng)

@@ -24,7 +24,7 @@ def policy_value(
     treatment: str,
     policy: str | Sequence[str] | None = None,
     score: str | None = None,
-    shares: Sequence[float] | None = None,
+    at: Sequence[float] | None = None,
     cost: float = 0.0,
     control: Any = None,
     arm: Any = None,
@@ -46,9 +46,9 @@ def policy_value(
     policy : str or list of str, optional
         Columns that are true where a rule would treat.
     score : str, optional
-        Column to rank by instead: the rules treat the highest-ranked share, for each of `shares`. Ties at the cut are treated in
+        Column to rank by instead: the rules treat the highest-ranked share, for each of `at`. Ties at the cut are treated in
         part, so that the order of the rows does not matter.
-    shares : list of float, optional
+    at : list of float, optional
         Shares to treat by `score`; default 0.1, 0.2, ... 0.9.
     cost : float, default 0
         Cost of treating one customer.
@@ -109,8 +109,8 @@ def policy_value(
     if (policy is None) == (score is None):
         msg = "give one of policy= (columns of true and false) and score= (a column to rank by)"
         raise OptionError(msg)
-    if shares is not None and score is None:
-        msg = "shares= are of a ranking: name its column with score="
+    if at is not None and score is None:
+        msg = "at= holds shares of a ranking: name its column with score="
         raise OptionError(msg)
     if (outcome_control is None) != (outcome_treated is None):
         msg = "outcome_control= and outcome_treated= belong together: both, or neither"
@@ -119,7 +119,7 @@ def policy_value(
     rows, treated = binary_arm(read, treatment, control, arm)
     y = numbers_or_flags(read, outcome, "outcome")[rows]
     chance = known_propensity(read, propensity, treated, rows)
-    rules = _rules(read, rows, policy, score, shares)
+    rules = _rules(read, rows, policy, score, at)
     if outcome_control is None:
         mu0, mu1 = np.full(y.size, y[~treated].mean()), np.full(y.size, y[treated].mean())
     else:
@@ -142,7 +142,7 @@ def _rules(
             raise OptionError(msg)
         return {str(name): _frame.flags(frame, name, keyword="policy")[rows].astype(np.float64) for name in names}
     values = _frame.numbers(frame, score, keyword="score")[rows]
-    wanted = [k / 10 for k in range(1, 10)] if shares is None else shares_of("shares", shares)
+    wanted = [k / 10 for k in range(1, 10)] if shares is None else shares_of("at", shares)
     falling = np.sort(values)[::-1]
     rules = {}
     for part in wanted:
