@@ -41,7 +41,8 @@ def test_the_waterfall_ends_at_the_match_weight():
 def test_every_pair_is_on_one_side_of_the_threshold():
     ax = plot.dedupe_scores(FOUND.pairs)
     assert sum(bar.get_height() for bar in ax.patches) == len(FOUND.pairs)
-    assert f"linked (n = {FOUND.report['links']:,})" in [text.get_text() for text in ax.get_legend().get_texts()]
+    linked = (FOUND.pairs["probability"] >= 0.95).sum()
+    assert f"linked (n = {linked:,})" in [text.get_text() for text in ax.get_legend().get_texts()]
     plot.dedupe_scores(FOUND.pairs, threshold=None)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from crmkit._jit import kernel
 
-__all__ = ["best_links", "exclusive", "join_links"]
+__all__ = ["best_links", "exclusive", "join_links", "vetoed_pairs"]
 
 CONNECTED, COMPLETE, AVERAGE = 0, 1, 2
 
@@ -18,9 +18,11 @@ def join_links(
     left: NDArray[np.int32],
     right: NDArray[np.int32],
     n_links: int,
+    n_sure: int,
     starts: NDArray[np.int64],
     partners: NDArray[np.int32],
     known: NDArray[np.float64],
+    size: NDArray[np.int64],
     threshold: float,
     method: int,
     vetoes: NDArray[np.int32],
@@ -28,6 +30,7 @@ def join_links(
 ) -> NDArray[np.int32]:
     """Return the root of every node after taking the first `n_links` links in order, each if its two clusters may join.
 
+    The first `n_sure` of them are taken unless a veto forbids it. A node counts as `size` records.
     ``partners[starts[i]:starts[i + 1]]`` ascend: the nodes compared with i, with their probabilities `known`. Row v of `vetoes`
     holds a code per node, -1 for none; two nodes with different codes in all rows of one veto (`veto_of` numbers them from 0)
     never share a cluster. COMPLETE joins where every pair between reaches the threshold, AVERAGE where the mean of them, 0 for
@@ -47,22 +50,23 @@ def join_links(
         if a > b:
             a, b = b, a
         allowed, total, between = True, 0.0, 0
-        if method != CONNECTED or vetoes.shape[0]:
+        free = k < n_sure or method == CONNECTED
+        if not free or vetoes.shape[0]:
             i = a
             while i >= 0 and allowed:
                 j = b
                 while j >= 0 and allowed:
                     if vetoes.shape[0] and _vetoed(i, j, vetoes, veto_of):
                         allowed = False
-                    elif method != CONNECTED:
+                    elif not free:
                         p = _known(i, j, starts, partners, known)
-                        total += p
-                        between += 1
+                        total += p * size[i] * size[j]
+                        between += size[i] * size[j]
                         if method == COMPLETE and p < threshold:
                             allowed = False
                     j = following[j]
                 i = following[i]
-            if method == AVERAGE and allowed and total < 0.5 * between:
+            if method == AVERAGE and not free and allowed and total < 0.5 * between:
                 allowed = False
         if allowed:
             root[b] = a
@@ -91,6 +95,17 @@ def _vetoed(i: int, j: int, vetoes: NDArray[np.int32], veto_of: NDArray[np.int32
 
 
 @kernel
+def vetoed_pairs(
+    left: NDArray[np.int32], right: NDArray[np.int32], vetoes: NDArray[np.int32], veto_of: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Flag the pairs of nodes that a veto keeps apart."""
+    out = np.zeros(left.size, dtype=np.bool_)
+    for k in range(left.size):
+        out[k] = _vetoed(left[k], right[k], vetoes, veto_of)
+    return out
+
+
+@kernel
 def _known(i: int, j: int, starts: NDArray[np.int64], partners: NDArray[np.int32], known: NDArray[np.float64]) -> float:
     low, high = starts[i], starts[i + 1]
     while low < high:
@@ -104,7 +119,7 @@ def _known(i: int, j: int, starts: NDArray[np.int64], partners: NDArray[np.int32
 
 @kernel
 def best_links(n: int, left: NDArray[np.int32], right: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Flag the links that are the first, of those in order, of either of their nodes."""
+    """Flag the links that are the first, of those in order, of either of their nodes; one may be of a node with itself."""
     taken, out = np.zeros(n, dtype=np.bool_), np.zeros(left.size, dtype=np.bool_)
     for k in range(left.size):
         out[k] = not taken[left[k]] or not taken[right[k]]

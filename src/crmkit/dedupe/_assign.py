@@ -155,7 +155,7 @@ def assign_ids(
     else:
         blocks, _ = blocks_of(prepared, setting)
         compared = compare(prepared.fields, blocks, prepared.sides, n_threads=n_threads)
-    weights, _ = _score.pair_weights(model, prepared.fields, compared, n_threads=n_threads)
+    weights, _ = _score.pair_weights(model, prepared, compared, n_threads=n_threads)
     probability = as_probability(weights)
 
     # nodes: the known people in the order of their numbers, then the new records in the order of their content

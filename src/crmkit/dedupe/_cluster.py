@@ -14,6 +14,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit._kernels import clusters as _c
 from crmkit._kernels import linkage as _k
+from crmkit.dedupe._certain import vetoes_of
 from crmkit.dedupe._records import per_record, record_ids
 from crmkit.dedupe.fields import encode_field
 from crmkit.errors import DataError, DataWarning, OptionError
@@ -171,32 +172,51 @@ def clustered(
     method: str,
     vetoes: Codes,
     veto_of: Codes,
+    *,
+    sure: tuple[Codes, Codes] | None = None,
+    node: Codes | None = None,
 ) -> Codes:
-    """Return the clusters of nodes 0 to n, numbered in the order of their smallest node; ties between links go by their nodes."""
+    """Return the clusters of rows 0 to n, numbered in the order of their smallest row; ties between links go by their rows.
+
+    Links that are `sure` come first, and only a veto keeps them from being followed. Rows with one `node` are one from the start.
+    """
+    one, two = (np.empty(0, np.int32), np.empty(0, np.int32)) if sure is None else sure
+    if node is not None:
+        left, right, one, two = (node[rows] for rows in (left, right, one, two))
+        if method != "best_link":  # there a record whose best is a copy of its own has no other best
+            between = left != right
+            left, right, probability = left[between], right[between], probability[between]
+    alike = np.empty(0, np.int32) if node is None else np.flatnonzero(node != np.arange(n)).astype(np.int32)
+    its_node = alike if node is None else node[alike]
     linked = np.flatnonzero(probability >= threshold)
     if method == "connected" and not veto_of.size:
-        return _k.components(n, _frame.readonly(left[linked]), _frame.readonly(right[linked]))
+        ends = np.concatenate([one, its_node, left[linked]]), np.concatenate([two, alike, right[linked]])
+        return _k.components(n, *map(_frame.readonly, ends))
+    size = np.ones(n, dtype=np.int64) if node is None else np.bincount(node, minlength=n).astype(np.int64)
     order = linked[np.lexsort((right[linked], left[linked], -probability[linked]))]
-    first, second = _frame.readonly(left[order]), _frame.readonly(right[order])
+    first, second = left[order], right[order]
     if method == "best_link":
-        keep = _c.best_links(n, first, second)
-        first, second, order = _frame.readonly(first[keep]), _frame.readonly(second[keep]), order[keep]
+        keep = _c.best_links(n, _frame.readonly(first), _frame.readonly(second))
+        first, second = first[keep], second[keep]
     starts, partners, known = _neighbours(n, left, right, probability, method)
     root = _c.join_links(
         n,
-        first,
-        second,
-        order.size,
+        _frame.readonly(np.concatenate([one, first])),
+        _frame.readonly(np.concatenate([two, second])),
+        one.size + first.size,
+        one.size,
         starts,
         partners,
         known,
+        _frame.readonly(size),
         threshold,
         {"complete": _c.COMPLETE, "average": _c.AVERAGE}.get(method, _c.CONNECTED),
         _frame.readonly(vetoes),
         _frame.readonly(veto_of),
     )
     nodes = np.arange(n, dtype=np.int32)
-    return _k.components(n, _frame.readonly(root), _frame.readonly(nodes))
+    ends = np.concatenate([root, its_node]), np.concatenate([nodes, alike])
+    return _k.components(n, *map(_frame.readonly, ends))
 
 
 def _neighbours(n: int, left: Codes, right: Codes, probability: Floats, method: str) -> tuple[Any, Any, Any]:
@@ -211,12 +231,9 @@ def _neighbours(n: int, left: Codes, right: Codes, probability: Floats, method: 
 
 def veto_codes(frames: Sequence[_frame.Frame], veto: Any, place: npt.NDArray[Any]) -> tuple[Codes, Codes]:
     """Return a row of codes per veto column, a code per node, and which veto each row is of."""
-    if isinstance(veto, str) or not isinstance(veto, Sequence):
-        msg = "veto= is a list of columns or tuples of columns that differ between people, such as ['id', ('name', 'born')]"
-        raise OptionError(msg)
     rows, of = [], []
-    for number, given in enumerate(veto):
-        for column in (given,) if isinstance(given, str) else tuple(given):
+    for number, columns in enumerate(vetoes_of(veto, frames[0])):
+        for column in columns:
             codes = encode_field(frames, column, "text", ("exact",), keyword="veto").codes
             by_node = np.full(place.size, -1, dtype=np.int32)
             by_node[place] = codes
@@ -227,14 +244,20 @@ def veto_codes(frames: Sequence[_frame.Frame], veto: Any, place: npt.NDArray[Any
 
 
 def described(
-    number: Codes, left: Codes, right: Codes, probability: Floats, threshold: float
+    number: Codes,
+    left: Codes,
+    right: Codes,
+    probability: Floats,
+    threshold: float,
+    times: npt.NDArray[np.int64] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return one row per cluster of two or more, the largest first, and the counts."""
+    """Return one row per cluster of two or more, the largest first, and the counts; a pair counts `times` over."""
     size = np.bincount(number) if number.size else np.empty(0, np.int64)
     link = probability >= threshold
     inside = link & (number[left] == number[right])
     of_link = number[left[inside]]
-    links = np.bincount(of_link, minlength=size.size)
+    links = np.bincount(of_link, weights=None if times is None else times[inside], minlength=size.size)
+    every, followed = (int(rows.sum() if times is None else times[rows].sum()) for rows in (link, inside))
     weakest = np.full(size.size, 1.0)
     np.minimum.at(weakest, of_link, probability[inside])
     several = np.flatnonzero(size > 1)
@@ -249,8 +272,8 @@ def described(
     }
     report = {
         "records": int(number.size),
-        "links": int(link.sum()),
-        "links_not_followed": int(link.sum() - inside.sum()),
+        "links": every,
+        "links_not_followed": every - followed,
         "clusters": int(size.size),
         "duplicates": int(number.size - size.size),
         "largest_cluster": int(size.max()) if size.size else 0,

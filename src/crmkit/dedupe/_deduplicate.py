@@ -12,18 +12,21 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit._kernels import linkage as _k
-from crmkit.dedupe import _cluster, _score
+from crmkit.dedupe import _certain, _cluster, _score
 from crmkit.dedupe import pairs as _pairs
+from crmkit.dedupe._copies import Copies
 from crmkit.dedupe._levels import checked
+from crmkit.dedupe._patterns import Compared
 from crmkit.dedupe._quality import Quality, quality_of, threshold_for
-from crmkit.dedupe._records import Prepared, per_record, prepare
+from crmkit.dedupe._records import Prepared, per_record
 from crmkit.dedupe._steps import ids_of_pairs
-from crmkit.dedupe._train import MAX_PAIRS, Setting, Trained, train
+from crmkit.dedupe._train import MAX_PAIRS, Setting, Trained, named, prepared_for, train
 from crmkit.dedupe.fields import check_columns, encode_field
 from crmkit.dedupe.model import FellegiSunter, as_probability
 from crmkit.errors import OptionError
 from crmkit.results import Frozen
 
+Codes = npt.NDArray[np.int32]
 LEAST_PROBABILITY = 0.001
 
 
@@ -38,7 +41,8 @@ class Deduplication(Frozen):
         a frame of id and cluster). Records of one cluster are one person.
     pairs : DataFrame
         The pairs compared that reach `min_probability`, best first: `left` and `right` (record ids), `match_weight` (log2
-        odds, in bits), `probability`.
+        odds, in bits), `probability`; with `same` or `veto` also `decided`, by the model or by one of these. Of records that are
+        alike in everything compared the first stands for all: the others are listed once each, beside it.
     sizes : DataFrame
         One row per cluster of two records or more, the largest first, as in `Clusters`.
     model : FellegiSunter
@@ -48,7 +52,8 @@ class Deduplication(Frozen):
     households : Series or None
         Household number of every record, where `household` was given.
     report : mapping
-        Counts: rows, pairs per rule, comparisons, estimated matches, clusters, largest cluster and more.
+        Counts: rows, copies of another row, pairs per rule, comparisons, the pairs of records these stand for, estimated matches
+        and links (of records), clusters, largest cluster and more.
     """
 
     clusters: Any
@@ -75,6 +80,7 @@ def deduplicate(
     id: str | None = None,  # noqa: A002
     target_precision: float | None = None,
     method: str = "connected",
+    same: Sequence[str | Sequence[str]] = (),
     veto: Sequence[str | Sequence[str]] = (),
     household: Sequence[str] | None = None,
     labels: Any = None,
@@ -114,8 +120,12 @@ def deduplicate(
         Instead of `threshold`: the lowest threshold at which the expected precision of the links is this or more.
     method : str, default "connected"
         How links become clusters: ``"connected"``, ``"best_link"``, ``"complete"`` or ``"average"``, as in `cluster_pairs`.
+    same : list of str or tuple of str, optional
+        What makes two records certainly one person: rules as in `blocking` (``["tax_id", ("email", "date_of_birth")]``). Records
+        equal by one of them are linked, whatever else differs and whether or not they were compared.
     veto : list of str or tuple of str, optional
-        Columns that tell people apart, as in `cluster_pairs`.
+        What makes them certainly two: records that differ in a column (of a tuple: in all of its columns), both values there,
+        are never put into one cluster. A veto is stronger than `same`. A column of `fields` counts in its normal form.
     household : list of str, optional
         Columns that people of one household share, such as ``["last_name", "street", "postcode"]``: `households` then joins
         people with a record each that are equal on all of them.
@@ -126,7 +136,8 @@ def deduplicate(
     min_probability : float, default 0.001
         Least probability of a pair in `pairs`; 0 keeps all that were compared.
     max_pairs : int, default 20,000,000
-        Most pairs to make, summed over rules; about 12 bytes each. Known and checked before any is made.
+        Most pairs to make, summed over rules; about 12 bytes each, and 60 while their weights are summed. Known and checked
+        before any is made.
     max_block : int, optional
         Most records in one block.
     max_cluster : int, default 100
@@ -161,6 +172,9 @@ def deduplicate(
     weight counts. m, one for all rules, and u and :math:`\lambda` of each rule come from the EM algorithm over patterns of
     agreement (see `fit_fellegi_sunter`). A u per rule keeps dependent fields honest: e-mails made of names are alike among people
     of one name, and are no evidence there. Inside a rule, fields count as independent given match or non-match.
+    Records that are alike in all fields and columns of rules are compared once, and count as often as they are there in all
+    that is estimated; but no more than ten of them are learned from, for a record exported a thousand times says no more about
+    people than one. The model is learned without `same` and `veto`; they decide links and clusters, and what is told of these.
     The steps are those of `candidate_pairs`, `compare_pairs`, `fit_fellegi_sunter`, `score_pairs` and `cluster_pairs`.
 
     References
@@ -192,28 +206,40 @@ def deduplicate(
     check_choices(threshold, target_precision, min_probability)
     _options.choice("method", method, _cluster.METHODS)
     max_cluster = _options.whole("max_cluster", max_cluster, low=1)
-    prepared = prepare([records], setting.wanted, id, n_threads=n_threads)
+    frame = _frame.read(records)
+    certain = _certain.rules_of(same, [*frame.columns, *named(wanted)]), _certain.vetoes_of(veto, frame)
+    also = [*(part.column for rule in certain[0] for part in rule), *(column for columns in certain[1] for column in columns)]
+    prepared = prepared_for(records, setting, id, also=also, n_threads=n_threads)
     frame, ids, n = prepared.frames[0], prepared.ids[0], prepared.n
-    vetoes, veto_of = _cluster.veto_codes([frame], veto, prepared.place)
+    sure = _certain.certain(prepared, *certain)
     trained = train(prepared, setting, labels=labels, rng=_options.generator(rng), n_threads=n_threads)
     model, compared = trained.model, trained.compared
 
-    weights, _ = _score.pair_weights(model, prepared.fields, compared, n_threads=n_threads)
-    probability = as_probability(weights)
-    threshold = threshold_for(probability, target_precision) if target_precision is not None else float(threshold)
-    number = _cluster.clustered(n, compared.left, compared.right, probability, threshold, method, vetoes, veto_of)
-    sizes, counted = _cluster.described(number, compared.left, compared.right, probability, threshold)
+    weights, _ = _score.pair_weights(model, prepared, compared, n_threads=n_threads)
+    by_model = as_probability(weights)
+    settled = sure.settled(compared.left, compared.right) if sure.anything else None
+    probability = by_model if settled is None else _certain.probability_of(by_model, settled)
+    threshold = float(threshold)
+    if target_precision is not None:
+        threshold = threshold_for(probability, target_precision, compared.times)
+    pair, left, right, node = _pairs_of_records(prepared.copies, compared, probability, threshold)
+    number = _cluster.clustered(
+        n, left, right, probability[pair], threshold, method, sure.vetoes, sure.veto_of, sure=sure.links(), node=node
+    )
+    sizes, counted = _cluster.described(number, compared.left, compared.right, probability, threshold, compared.times)
     _cluster.warn_of_giants(counted, max_cluster)
     of_row = np.empty(n, dtype=np.int64)
     of_row[prepared.order] = number
     return Deduplication(
         clusters=per_record(frame, id, ids, "cluster", of_row),
-        pairs=pairs_frame(prepared, compared.left, compared.right, weights, probability, min_probability),
+        pairs=pairs_frame(
+            prepared, left, right, weights[pair], by_model[pair], min_probability, None if settled is None else settled[pair]
+        ),
         sizes=_frame.table(sizes, kind=frame.kind),
         model=model,
-        quality=quality_of(model, prepared, trained, probability, threshold),
+        quality=quality_of(model, prepared, trained, probability, threshold, by_model),
         households=None if household is None else _households(prepared, household, of_row),
-        report=report_of(prepared, trained, probability, threshold, counted),
+        report=report_of(prepared, trained, probability, threshold, counted, settled),
     )
 
 
@@ -228,11 +254,22 @@ def check_choices(threshold: Any, target_precision: Any, min_probability: Any) -
 
 
 def report_of(
-    prepared: Prepared, trained: Trained, probability: npt.NDArray[np.float64], threshold: float, counted: Mapping[str, Any]
+    prepared: Prepared,
+    trained: Trained,
+    probability: npt.NDArray[np.float64],
+    threshold: float,
+    counted: Mapping[str, Any],
+    settled: npt.NDArray[np.int8] | None = None,
 ) -> Mapping[str, Any]:
     """Count what a call did."""
     fields, compared, model = prepared.fields, trained.compared, trained.model
-    n = prepared.n
+    n, copies = prepared.n, prepared.copies
+    own = 0 if copies is None else int((compared.left == compared.right).sum())
+    certain = {}
+    if settled is not None:
+        certain = {
+            f"certain_{_certain.WORDS[kind]}": int(compared.total(settled == kind)) for kind in (_certain.SAME, _certain.APART)
+        }
     return MappingProxyType(
         {
             "rows": n,
@@ -242,11 +279,14 @@ def report_of(
             "pairs_per_rule": _pairs.pairs_per_rule(trained.blocks),
             "new_pairs_per_rule": dict(compared.added),
             "rules_left_out": tuple(trained.left_out),
-            "comparisons": int(compared.left.size),
+            "copies": 0 if copies is None else n - int(copies.first.sum()),
+            "comparisons": int(compared.left.size) - own,
+            "pairs": compared.left.size if compared.times is None else int(compared.times.sum()),
             "patterns": int(compared.patterns.counts.size),
             "iterations": model.iterations,
             "converged": model.converged,
-            "estimated_matches": float(probability.sum()),
+            "estimated_matches": compared.total(probability),
+            **certain,
             "threshold": float(threshold),
             **{name: counted[name] for name in ("links", "links_not_followed", "clusters", "duplicates", "largest_cluster")},
         }
@@ -260,18 +300,33 @@ def pairs_frame(
     weights: npt.NDArray[np.float64],
     probability: npt.NDArray[np.float64],
     least: float,
+    settled: npt.NDArray[np.int8] | None = None,
 ) -> Any:
     """Return the pairs of at least some probability, best first; ties by the content of the records."""
-    kept = np.flatnonzero(probability >= least)
+    kept = np.flatnonzero(probability >= least if settled is None else (probability >= least) | (settled == _certain.SAME))
     kept = kept[np.lexsort((right[kept], left[kept], -weights[kept]))]
     return _frame.table(
         {
             **ids_of_pairs(prepared, left[kept], right[kept]),
             "match_weight": weights[kept],
             "probability": probability[kept],
+            **({} if settled is None else {"decided": _frame.Categories(settled[kept].astype(np.int32), list(_certain.WORDS))}),
         },
         kind=prepared.frames[0].kind,
     )
+
+
+def _pairs_of_records(
+    copies: Copies | None, compared: Compared, probability: npt.NDArray[np.float64], threshold: float
+) -> tuple[Any, Codes, Codes, Codes | None]:
+    """Return the pairs that are listed and followed: number of the comparison, rows, and the row every row is one with."""
+    if copies is None:
+        return slice(None), compared.left, compared.right, None
+    one = compared.left[(compared.left == compared.right) & (probability >= threshold)]
+    joined = np.zeros(copies.of.size, dtype=np.bool_)
+    joined[one] = True
+    node = np.where(joined[copies.of], copies.of, np.arange(copies.of.size, dtype=np.int32))
+    return *copies.spread(compared.left, compared.right, probability, threshold), node
 
 
 def _households(prepared: Prepared, columns: Sequence[str], person: npt.NDArray[np.int64]) -> Any:

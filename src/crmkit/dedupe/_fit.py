@@ -34,26 +34,29 @@ MAX_ITERATIONS = 5_000
 
 
 def chance_agreement(
-    fields: Sequence[Field], rng: np.random.Generator, *, n_threads: int | None = None
+    fields: Sequence[Field], rng: np.random.Generator, *, rows: npt.NDArray[np.int32] | None = None, n_threads: int | None = None
 ) -> list[npt.NDArray[np.float64]]:
     """Estimate for each field how often two records agree on each level by chance: u.
 
     Equality is counted over all pairs of records exactly, from how often each value occurs. Fuzzy levels come from all
-    pairs where those are at most a million, else from a million random ones. Half a pair is added to every level.
+    pairs where those are at most a million, else from a million random ones. Half a pair is added to every level. `rows` are
+    those to count, by default all.
     """
-    n = fields[0].codes.size if fields else 0
-    rows = np.arange(n, dtype=np.int32)
+    if rows is None:
+        rows = np.arange(fields[0].codes.size if fields else 0, dtype=np.int32)
     drawn = _some_pairs(rows, rng)
 
     def work(position: int) -> npt.NDArray[np.float64]:
         field = fields[position]
-        n, size = int((field.codes >= 0).sum()), len(field.levels) + 1
+        codes = field.codes[rows]
+        codes = codes[codes >= 0]
+        n, size = codes.size, len(field.levels) + 1
         levels = field.compare(*drawn)
         # cumulated from the best level down: the share of pairs that reach a level or a better one
         reached = np.cumsum(np.bincount(levels + 1, minlength=size + 1)[1:][::-1] + 0.5)
         share = reached / reached[-1]
         pairs = n * (n - 1) / 2.0
-        for level, equal in field.equal_pairs().items():
+        for level, equal in field.equal_pairs(codes).items():
             rank = size - 1 - level
             share[rank] = (equal + 0.5 * (rank + 1)) / (pairs + 0.5 * size)
         exact = np.diff(share, prepend=0.0)

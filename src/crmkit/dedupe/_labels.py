@@ -75,7 +75,10 @@ def calibrated(model: FellegiSunter, judged: Judged, prepared: Prepared, blocks:
     """Fit the logistic curve from the sum of evidence to the labels, where there are enough of both kinds."""
     if min(int(judged.match.sum()), int((~judged.match).sum())) < ENOUGH:
         return model
-    bits = _score.weigh(model, prepared, blocks, judged.left, judged.right).weights
+    left, right = judged.left, judged.right
+    if prepared.copies is not None:  # the blocks hold only the first of records that are alike
+        left, right = (_frame.readonly(prepared.copies.of[rows]) for rows in (left, right))
+    bits = _score.weigh(model, prepared, blocks, left, right).weights
     intercept, slope = logistic(bits * np.log(2.0), judged.match.astype(np.float64))
     return dataclasses.replace(model, calibration=(float(intercept / np.log(2.0)), float(slope)))
 

@@ -151,7 +151,7 @@ def link(
     same_kind(left, right)
     prepared = prepare([left, right], setting.wanted, id, within=("left" in inside, "right" in inside), n_threads=n_threads)
     trained = train(prepared, setting, labels=labels, rng=_options.generator(rng), n_threads=n_threads)
-    weights, _ = _score.pair_weights(trained.model, prepared.fields, trained.compared, n_threads=n_threads)
+    weights, _ = _score.pair_weights(trained.model, prepared, trained.compared, n_threads=n_threads)
     sides = prepared.sides.of_row
     rows = trained.compared.left, trained.compared.right
     across = np.flatnonzero(sides[rows[0]] != sides[rows[1]])

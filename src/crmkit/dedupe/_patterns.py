@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from crmkit import _frame, _threads
 from crmkit._kernels import blocking as _k
 from crmkit.dedupe import pairs as _pairs
+from crmkit.dedupe._copies import Copies
 from crmkit.dedupe._rules import Blocks, Rule, Sides, columns_of, name_of
 from crmkit.dedupe.fields import Field
 from crmkit.errors import DataWarning
@@ -51,17 +53,27 @@ class Made:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Compared:
-    """All pairs of a call, their patterns, and what each rule made."""
+    """All pairs of a call, their patterns, and what each rule made.
+
+    Among records that are alike only the first is compared: `times` then says how many pairs of records each pair stands for,
+    `taught` how many of these are learned from, and the last pairs are of a row with itself, for those among its copies.
+    """
 
     left: Codes
     right: Codes
     patterns: Patterns
     rules: dict[str, Made]
     added: dict[str, int]
+    times: npt.NDArray[Any] | None = None
+    taught: npt.NDArray[Any] | None = None
 
     def agreement(self, n_fields: int) -> npt.NDArray[np.int8]:
         """Return the levels of the patterns without the columns that only say which rule made them."""
         return self.patterns.levels[:, :n_fields]
+
+    def total(self, values: npt.NDArray[Any]) -> float:
+        """Sum a value of each pair over the pairs of records."""
+        return float(values.sum() if self.times is None else values @ self.times)
 
 
 class Outside:
@@ -91,8 +103,14 @@ def compare(
     *,
     n_threads: int | None = None,
     given: tuple[Codes, Codes] | None = None,
+    copies: Copies | None = None,
+    teachers: npt.NDArray[np.bool_] | None = None,
 ) -> Compared:
-    """Make the pairs of all rules, or take those given, compare them, and say which patterns each rule made."""
+    """Make the pairs of all rules, or take those given, compare them, and say which patterns each rule made.
+
+    With `copies` the blocks hold the first rows only, and each of those that is in some block also meets its own copies. Patterns
+    are counted among `teachers`, by default all.
+    """
     outside = Outside(blocks, [field.column for field in fields])
     sizes = [*(len(field.levels) + 1 for field in fields), *([2] * len(outside.rules))]
     added: dict[str, int] = {block.name: 0 for block in blocks}
@@ -104,7 +122,12 @@ def compare(
         columns = [field.compare(left, right) for field in fields] + outside.flags(left, right)
         return np.stack(columns, axis=1) if wide else _coded(columns, sizes)
 
-    made = _pairs.stream(blocks, sides, n_threads=n_threads) if given is None else iter([(-1, *given)])
+    made: Iterable[tuple[int, Codes, Codes]] = [(-1, *given)] if given is not None else []
+    if given is None:
+        made = _pairs.stream(blocks, sides, n_threads=n_threads)
+        if copies is not None and blocks:
+            own = _frame.readonly(copies.own(np.logical_or.reduce([block.keys >= 0 for block in blocks]), sides))
+            made = chain(made, [(-1, own, own)])
     width = float(np.prod([float(size + 1) for size in sizes]))
     small, wide = width <= DENSE, width > HIGHEST_CODE
     for number, left, right in made:
@@ -121,9 +144,13 @@ def compare(
         codes[0] = codes[0].astype(np.int32)
     elif wide:
         codes[0] = np.empty((0, len(sizes)), dtype=np.int8)
-    patterns = _collapsed(np.concatenate(codes), sizes, int(width) if small else 0)
     left, right = np.concatenate(lefts), np.concatenate(rights)
-    return Compared(left, right, patterns, _what_rules_made(fields, blocks, outside, patterns), added)
+    times = None if copies is None else copies.pairs(left, right)
+    taught: npt.NDArray[Any] | None = times
+    if teachers is not None:
+        taught = teachers[left] & teachers[right] if copies is None else copies.pairs(left, right, teachers)
+    patterns = _collapsed(np.concatenate(codes), sizes, int(width) if small else 0, taught)
+    return Compared(left, right, patterns, _what_rules_made(fields, blocks, outside, patterns), added, times, taught)
 
 
 def _coded(columns: Sequence[npt.NDArray[np.int8]], sizes: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -136,19 +163,24 @@ def _coded(columns: Sequence[npt.NDArray[np.int8]], sizes: Sequence[int]) -> npt
     return code
 
 
-def _collapsed(codes: npt.NDArray[Any], sizes: Sequence[int], width: int) -> Patterns:
+def _collapsed(codes: npt.NDArray[Any], sizes: Sequence[int], width: int, times: npt.NDArray[Any] | None = None) -> Patterns:
+    """Find the distinct patterns, and count the pairs of each; a pair counts `times` over."""
     if codes.ndim == 2:  # no machine word holds a pattern
-        levels, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
-        return Patterns(np.ascontiguousarray(levels), counts.astype(np.float64), inverse.ravel().astype(np.int32))
+        levels, inverse = np.unique(codes, axis=0, return_inverse=True)
+        of_pair = inverse.ravel().astype(np.int32)
+        counts = np.bincount(of_pair, weights=times, minlength=len(levels))
+        return Patterns(np.ascontiguousarray(levels), counts.astype(np.float64), of_pair)
     if width:
-        counts = np.bincount(codes, minlength=width)
+        # sums of whole numbers are exact, in whatever order
+        counts = np.bincount(codes, weights=times, minlength=width)
         found = np.flatnonzero(counts)
         number = np.zeros(width, dtype=np.int32)
         number[found] = np.arange(found.size, dtype=np.int32)
         of_pair, counts = number[codes], counts[found]
     else:
-        found, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+        found, inverse = np.unique(codes, return_inverse=True)
         of_pair = inverse.astype(np.int32)
+        counts = np.bincount(of_pair, weights=times, minlength=found.size)
     levels = np.empty((found.size, len(sizes)), dtype=np.int8)
     rest = found.astype(np.int64)
     for place in range(len(sizes) - 1, -1, -1):

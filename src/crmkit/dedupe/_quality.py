@@ -59,10 +59,15 @@ class Quality(Frozen):
         return "\n".join(["Quality, estimated", *(f"  {line}" for line in self.lines())])
 
 
-def threshold_for(probability: Floats, target: float) -> float:
-    """Return the lowest threshold at which the mean probability of the links reaches `target`."""
-    ordered = np.sort(probability)[::-1]
-    means = np.cumsum(ordered) / np.arange(1, ordered.size + 1)
+def threshold_for(probability: Floats, target: float, times: npt.NDArray[np.int64] | None = None) -> float:
+    """Return the lowest threshold at which the mean probability of the links reaches `target`; a pair counts `times` over."""
+    if times is None:
+        ordered = np.sort(probability)[::-1]
+        means = np.cumsum(ordered) / np.arange(1, ordered.size + 1)
+    else:
+        order = np.argsort(-probability, kind="stable")
+        ordered = probability[order]
+        means = np.cumsum(ordered * times[order]) / np.cumsum(times[order])
     good = np.flatnonzero(means >= target)
     if good.size == 0:
         return float(min(max(target, 1e-9), 1.0 - 1e-9))
@@ -74,11 +79,19 @@ def threshold_for(probability: Floats, target: float) -> float:
     return float(np.clip(at, 1e-12, 1.0 - 1e-16))
 
 
-def quality_of(model: FellegiSunter, prepared: Prepared, trained: Trained, probability: Floats, threshold: float) -> Quality:
-    """Estimate precision, recall and blocking recall."""
+def quality_of(
+    model: FellegiSunter,
+    prepared: Prepared,
+    trained: Trained,
+    probability: Floats,
+    threshold: float,
+    by_model: Floats | None = None,
+) -> Quality:
+    """Estimate precision, recall and blocking recall; `by_model` is the probability where none is certain."""
     link = probability >= threshold
-    n_links, matches, found = int(link.sum()), float(probability.sum()), float(probability[link].sum())
-    doubt = disagreement(model, trained, probability)
+    total = trained.compared.total
+    n_links, matches, found = int(total(link)), total(probability), total(np.where(link, probability, 0.0))
+    doubt = disagreement(model, trained, probability if by_model is None else by_model)
     blocked = caught(model, prepared)
     precision = _share(found, n_links, 0.5 * doubt)
     recall = _share(found, matches, doubt)
@@ -111,7 +124,9 @@ def disagreement(model: FellegiSunter, trained: Trained, probability: Floats) ->
     Every rule sees other fields. Where fields depend on each other, what the rules say of the same pairs differs.
     """
     patterns = trained.compared.patterns
-    mass = np.bincount(patterns.of_pair, weights=probability, minlength=patterns.counts.size)
+    taught = trained.compared.taught
+    weights = probability if taught is None else probability * taught
+    mass = np.bincount(patterns.of_pair, weights=weights, minlength=patterns.counts.size)
     apart, total = 0.0, 0.0
     for rule, made in trained.compared.rules.items():
         here = float(mass[made.patterns].sum())
@@ -129,7 +144,8 @@ def caught(model: FellegiSunter, prepared: Prepared) -> float:
     if not model.rules or prepared.n < 2:
         return 1.0
     rng = np.random.default_rng(0)
-    rows = rng.integers(0, prepared.n, (2, DRAWS))
+    known = np.arange(prepared.n) if prepared.teachers is None else np.flatnonzero(prepared.teachers)
+    rows = known[rng.integers(0, known.size, (2, DRAWS))]
     moved = rng.random(DRAWS) < model.prior_moved / model.prior
     equal: dict[str, npt.NDArray[np.bool_]] = {}
     for field in prepared.fields:

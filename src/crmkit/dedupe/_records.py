@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _threads
+from crmkit.dedupe import _copies
 from crmkit.dedupe._levels import Level
 from crmkit.dedupe._rules import Sides
 from crmkit.dedupe.fields import Field, check_columns, encode_field
@@ -23,7 +24,9 @@ class Prepared:
     """One table of records, or two below each other.
 
     Rows stand in the order of their content, so that what is random or numbered follows the content: row `r` is row
-    ``order[r]`` of the tables as they came, and row `i` as it came is row ``place[i]`` here.
+    ``order[r]`` of the tables as they came, and row `i` as it came is row ``place[i]`` here. `beside` are columns that only
+    rules look at; `copies` tells which rows are alike in these and in the fields, where anybody asked; `teachers` flags the rows
+    that are learned from, where not all are.
     """
 
     frames: tuple[_frame.Frame, ...]
@@ -33,6 +36,9 @@ class Prepared:
     order: npt.NDArray[np.int64]
     place: npt.NDArray[np.int64]
     sides: Sides
+    beside: list[Field]
+    copies: _copies.Copies | None
+    teachers: npt.NDArray[np.bool_] | None
 
     @property
     def n(self) -> int:
@@ -68,18 +74,25 @@ def prepare(
     id_column: str | None,
     *,
     within: tuple[bool, bool] = (False, False),
+    beside: Sequence[str] = (),
+    collapse: bool = False,
     n_threads: int | None = None,
 ) -> Prepared:
-    """Read one or two tables of records."""
+    """Read one or two tables of records; with `collapse` say which are alike."""
     frames = tuple(_frame.read(table) for table in tables)
     check_columns(frames, wanted)
     ids = tuple(record_ids(frame, id_column) for frame in frames)
     encoded = _threads.run(lambda column: encode_field(frames, column, *wanted[column]), list(wanted), n_threads=n_threads)
+    encoded += [encode_field(frames, column, "text", ("exact",), keyword="blocking") for column in beside]
     sides = Sides.of(*map(len, frames), within=within)
     order = content_order(encoded, np.concatenate([one.codes for one in ids]), sides)
     place = np.empty(order.size, dtype=np.int64)
     place[order] = np.arange(order.size)
-    return Prepared(frames, ids, id_column, [field.reordered(order) for field in encoded], order, place, sides.reordered(order))
+    ordered, sides = [field.reordered(order) for field in encoded], sides.reordered(order)
+    copies = _copies.find(ordered, sides) if collapse else None
+    fields, rest = ordered[: len(wanted)], ordered[len(wanted) :]
+    taught = _copies.teachers(fields, sides)
+    return Prepared(frames, ids, id_column, fields, order, place, sides, rest, copies, taught)
 
 
 def content_order(fields: Sequence[Field], ids: Codes, sides: Sides) -> npt.NDArray[np.int64]:

@@ -72,7 +72,7 @@ def columns_of(rule: Rule) -> tuple[str, ...]:
     return tuple(part.column for part in rule if not part.function)
 
 
-def parsed(blocking: Any, columns: Sequence[Any]) -> list[Rule]:
+def parsed(blocking: Any, columns: Sequence[Any], keyword: str = "blocking") -> list[Rule]:
     """Return the rules the caller wrote down, or say what a rule is."""
     if isinstance(blocking, str) or not isinstance(blocking, Sequence) or not blocking:
         raise OptionError(EXPECTED)
@@ -81,7 +81,7 @@ def parsed(blocking: Any, columns: Sequence[Any]) -> list[Rule]:
         listed = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Sequence) else ()
         if not listed or not all(isinstance(part, str) for part in listed) or len(set(listed)) < len(listed):
             raise OptionError(EXPECTED)
-        rule = tuple(_part(part, columns) for part in listed)
+        rule = tuple(_part(part, columns, keyword) for part in listed)
         if len(rule) > 1 and any(part.function in ALONE for part in rule):
             msg = f"{name_of(rule)}: neighbours and minhash are rules of their own; they cannot be joined with others"
             raise OptionError(msg)
@@ -90,7 +90,7 @@ def parsed(blocking: Any, columns: Sequence[Any]) -> list[Rule]:
     return rules
 
 
-def _part(written: str, columns: Sequence[Any]) -> Part:
+def _part(written: str, columns: Sequence[Any], keyword: str) -> Part:
     if written in columns:
         return Part(written)
     bare = written.strip("'\"")
@@ -98,13 +98,13 @@ def _part(written: str, columns: Sequence[Any]) -> Part:
         return Part(bare)
     call = CALL.fullmatch(written.strip())
     if not call:
-        raise ColumnError.missing(written, columns, keyword="blocking")
+        raise ColumnError.missing(written, columns, keyword=keyword)
     function, column, k = call[1], call[2].strip().strip("'\""), int(call[3] or 0)
     if function not in PARTS and function not in ALONE:
         msg = f"{written!r}: {function!r} is not one of {sorted([*PARTS, *ALONE])}"
         raise OptionError(msg)
     if column not in columns:
-        raise ColumnError.missing(column, columns, keyword="blocking")
+        raise ColumnError.missing(column, columns, keyword=keyword)
     if function == "minhash":
         k = k or 3
     needs = function in ALONE or PARTS[function][1]
@@ -165,23 +165,34 @@ class Sides:
         )
         return counts[0] + counts[1], pairs + counts[0] * counts[1] * bool(self.allowed[0, 1])
 
-    def total(self) -> int:
-        """Count all allowed pairs."""
-        return int(self.pairs(np.zeros(self.of_row.size, dtype=np.int32), 1)[1][0]) if self.of_row.size else 0
+    def total(self, rows: npt.NDArray[np.int32] | None = None) -> int:
+        """Count all allowed pairs, of some rows or of all."""
+        keys = np.full(self.of_row.size, 0 if rows is None else -1, dtype=np.int32)
+        keys[rows if rows is not None else slice(0)] = 0
+        return int(self.pairs(keys, 1)[1][0]) if keys.size else 0
 
 
-def lay_out(rule: Rule, fields: dict[str, Field], sides: Sides) -> list[Blocks]:
-    """Lay out the rows by what `rule` demands of them; the bands of a minhash are several blocks that make one rule."""
+def lay_out(rule: Rule, fields: dict[str, Field], sides: Sides, first: npt.NDArray[np.bool_] | None = None) -> list[Blocks]:
+    """Lay out the rows by what `rule` demands of them; the bands of a minhash are several blocks that make one rule.
+
+    Where `first` is given, other rows are in no block.
+    """
     part = rule[0]
     if part.function == "minhash":
-        return [_blocks(rule, *keys, sides) for keys in _bands(fields[part.column], part.k)]
+        return [_blocks(rule, _only(first, keys), n_keys, sides) for keys, n_keys in _bands(fields[part.column], part.k)]
     if part.function == "neighbours":
-        return [_neighbours(rule, fields[part.column], part.k, sides)]
-    return [_blocks(rule, *keys_of(rule, fields), sides)]
+        return [_neighbours(rule, fields[part.column], part.k, sides, first)]
+    return [_blocks(rule, *keys_of(rule, fields, first), sides)]
 
 
-def keys_of(rule: Rule, fields: dict[str, Field]) -> tuple[npt.NDArray[np.int32], int]:
-    """Return a dense block number for every row, -1 where a part is missing, and how many there are."""
+def _only(first: npt.NDArray[np.bool_] | None, keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return keys if first is None else np.where(first, keys, keys.dtype.type(-1))
+
+
+def keys_of(
+    rule: Rule, fields: dict[str, Field], first: npt.NDArray[np.bool_] | None = None
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Return a dense block number for every row, -1 where a part is missing or `first` is not, and how many there are."""
     keys: npt.NDArray[Any] = np.zeros(0)
     n_keys = 0
     for place, part in enumerate(rule):
@@ -191,7 +202,7 @@ def keys_of(rule: Rule, fields: dict[str, Field]) -> tuple[npt.NDArray[np.int32]
         else:
             joined = _k.join_codes(_frame.readonly(keys.astype(np.int64)), _frame.readonly(codes), max(n_codes, 1))
             keys, n_keys = _k.dense_keys(_frame.readonly(joined))
-    return keys, n_keys
+    return _only(first, keys), n_keys
 
 
 def _part_codes(field: Field, part: Part) -> tuple[npt.NDArray[np.int32], int]:
@@ -221,12 +232,12 @@ def _blocks(rule: Rule, keys: npt.NDArray[np.int32], n_keys: int, sides: Sides) 
     )
 
 
-def _neighbours(rule: Rule, field: Field, window: int, sides: Sides) -> Blocks:
+def _neighbours(rule: Rule, field: Field, window: int, sides: Sides, first: npt.NDArray[np.bool_] | None) -> Blocks:
     """Give every row its place in the sorted order of values; equal values stand in the order of the rows."""
     rank = np.empty(field.n_values + 1, dtype=np.int64)
     rank[np.array(sorted(range(field.n_values), key=field.values.__getitem__), dtype=np.int64)] = np.arange(field.n_values)
     rank[-1] = -1
-    by_value = rank[field.codes]
+    by_value = _only(first, rank[field.codes])
     order = np.argsort(by_value, kind="stable")
     order = order[np.count_nonzero(by_value < 0) :]
     keys = np.full(field.codes.size, -1, dtype=np.int32)

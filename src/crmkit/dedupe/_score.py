@@ -37,19 +37,19 @@ class Weighed:
 def weigh(model: FellegiSunter, prepared: Prepared, blocks: Sequence[Blocks], left: Codes, right: Codes) -> Weighed:
     """Compare given pairs of rows and sum their evidence."""
     compared = compare(prepared.fields, blocks, prepared.sides, given=(left, right), n_threads=1)
-    weights, rule = pair_weights(model, prepared.fields, compared, n_threads=1)
+    weights, rule = pair_weights(model, prepared, compared, n_threads=1)
     return Weighed(weights, rule, compared)
 
 
 def pair_weights(
-    model: FellegiSunter, fields: Sequence[Field], compared: Compared, *, n_threads: int | None = None
+    model: FellegiSunter, prepared: Prepared, compared: Compared, *, n_threads: int | None = None
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Return the match weight of every pair, of its pattern and the rarity of its values; and the rule of every pattern."""
-    patterns = compared.patterns
+    fields, patterns = prepared.fields, compared.patterns
     made_by = {rule: made.patterns for rule, made in compared.rules.items()}
     evidence = model.best_rule(compared.agreement(len(fields)), made_by)
     counted = [place for place, field in enumerate(fields) if field.column in model.term_frequency]
-    tables = [rarity(model, fields[place]) for place in counted]
+    tables = [rarity(model, fields[place], prepared.teachers) for place in counted]
     starts = np.cumsum([0, *(table.shape[1] for table in tables)])[:-1].astype(np.int64)
     best = [len(fields[place].levels) for place in counted]
     # where agreement itself is silent, so is the value
@@ -68,9 +68,9 @@ def pair_weights(
     return model.calibrated(weights), evidence.rule
 
 
-def rarity(model: FellegiSunter, field: Field) -> Floats:
+def rarity(model: FellegiSunter, field: Field, counted: npt.NDArray[np.bool_] | None = None) -> Floats:
     """Return for every value the bits that full agreement on it adds in the classes that are no plain match."""
-    bits = value_bits(model, field)
+    bits = value_bits(model, field, counted)
     moved, kin = (np.broadcast_to(shared_rarity(model, known, field, bits), bits.shape) for known in (model.moved, model.related))
     return np.stack([moved, kin, -bits])
 
@@ -86,9 +86,10 @@ def shared_rarity(model: FellegiSunter, known: Mapping[str, tuple[float, ...]], 
     return answer
 
 
-def value_bits(model: FellegiSunter, field: Field) -> Floats:
+def value_bits(model: FellegiSunter, field: Field, counted: npt.NDArray[np.bool_] | None = None) -> Floats:
     """Return log2(u / f) of every value, f its share of the records, not below the floor; cut at the cap."""
-    counts = np.bincount(field.codes[field.codes >= 0], minlength=field.n_values).astype(np.float64)
+    there = field.codes >= 0 if counted is None else (field.codes >= 0) & counted
+    counts = np.bincount(field.codes[there], minlength=field.n_values).astype(np.float64)
     share = counts / max(counts.sum(), 1.0)
     chance = max(float((share**2).sum()), 1e-300)
     with np.errstate(divide="ignore"):

@@ -314,7 +314,7 @@ def explain_pair(
     silent = model.evidence(table, rule).silent[0]
     for place, field in enumerate(prepared.fields):
         if field.column in model.term_frequency and table[0, place] == len(field.levels) and not silent[place]:
-            more = _score.rarity(model, field)[:, field.codes[a[0]]]
+            more = _score.rarity(model, field, prepared.teachers)[:, field.codes[a[0]]]
             names_of_terms.append(f"rarity of {field.column}")
             words.append("")
             match.append(match[-1])

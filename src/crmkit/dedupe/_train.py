@@ -125,8 +125,13 @@ def fit_fellegi_sunter(
     wanted = checked(fields)
     check_columns([_frame.read(records)], wanted)
     setting = Setting.of(wanted, blocking, max_pairs, max_block, term_frequency, term_frequency_floor, term_frequency_cap)
-    prepared = prepare([records], setting.wanted, id)
+    prepared = prepared_for(records, setting, id, n_threads=n_threads)
     return train(prepared, setting, labels=labels, start=start, rng=_options.generator(rng), n_threads=n_threads).model
+
+
+def named(wanted: Mapping[Any, Any]) -> list[str]:
+    """Name the fields, one of two columns by both."""
+    return [", ".join(column) if isinstance(column, tuple) else column for column in wanted]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +158,7 @@ class Setting:
         cap: Any = CAP,
     ) -> Setting:
         """Check the numbers and names."""
-        names = [", ".join(column) if isinstance(column, tuple) else column for column in wanted]
+        names = named(wanted)
         kinds = [kind for kind, _ in wanted.values()]
         if blocking is None and len(wanted) < 1 + _pairs.FIELDS_TO_JUDGE:
             msg = (
@@ -191,17 +196,30 @@ class Trained:
 def blocks_of(prepared: Prepared, setting: Setting) -> tuple[list[Blocks], list[str]]:
     """Lay out the rules of the call, or those that suit the data, inside the limits."""
     fields, sides = prepared.fields, prepared.sides
+    first = None if prepared.copies is None else prepared.copies.first
     left_out: list[str] = []
     if setting.blocking is None:
-        blocks, rules = _pairs.default_blocks(fields, sides, setting.max_pairs)
+        blocks, rules = _pairs.default_blocks(fields, sides, setting.max_pairs, first)
         left_out = [_rules.name_of(rule) for rule in rules]
     else:
         for frame in prepared.frames:
             wanted_rules = _rules.parsed(setting.blocking, [*frame.columns, *(field.column for field in fields)])
-        known = _rules.with_columns(wanted_rules, fields, prepared.frames, prepared.order)
-        blocks = _pairs.given_blocks(wanted_rules, known, [field.column for field in fields], sides)
+        known = _rules.with_columns(wanted_rules, [*prepared.beside, *fields], prepared.frames, prepared.order)
+        blocks = _pairs.given_blocks(wanted_rules, known, [field.column for field in fields], sides, first)
     _pairs.check_limit(blocks, prepared.n, setting.max_pairs, setting.max_block)
     return blocks, left_out
+
+
+def prepared_for(
+    records: Any, setting: Setting, id_column: str | None, *, also: Sequence[str] = (), n_threads: int | None = None
+) -> Prepared:
+    """Read one table of records, and say which are alike in the fields, the columns of the rules, and `also`."""
+    frame = _frame.read(records)
+    names = named(setting.wanted)
+    rules = [] if setting.blocking is None else _rules.parsed(setting.blocking, [*frame.columns, *names])
+    columns = dict.fromkeys([*(part.column for rule in rules for part in rule), *also])
+    beside = [column for column in columns if column not in names]
+    return prepare([records], setting.wanted, id_column, beside=beside, collapse=True, n_threads=n_threads)
 
 
 def train(
@@ -217,15 +235,16 @@ def train(
     fields = prepared.fields
     blocks, left_out = blocks_of(prepared, setting)
     judged = None if labels is None else _labels.read(labels, prepared)
-    compared = compare(fields, blocks, prepared.sides, n_threads=n_threads)
+    compared = compare(fields, blocks, prepared.sides, n_threads=n_threads, copies=prepared.copies, teachers=prepared.teachers)
+    rows = None if prepared.teachers is None else np.flatnonzero(prepared.teachers).astype(np.int32)
     model = _fit.fit_patterns(
         compared.agreement(len(fields)),
         compared.patterns.counts,
         kinds={field.column: field.kind for field in fields},
         levels={field.column: field.levels for field in fields},
-        u=_fit.chance_agreement(fields, rng, n_threads=n_threads),
+        u=_fit.chance_agreement(fields, rng, rows=rows, n_threads=n_threads),
         rules=compared.rules,
-        total=float(prepared.sides.total()),
+        total=float(prepared.sides.total(rows)),
         known_matches=None if judged is None else _labels.known_matches(judged, fields),
         start=start,
     )

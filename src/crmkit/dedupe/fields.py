@@ -117,9 +117,8 @@ class Field:
         size = np.diff(self.extra["token_offsets"])
         return overlap / np.maximum(size[a] + size[b] - overlap, 1)
 
-    def equal_pairs(self, counts: npt.NDArray[np.float64] | None = None) -> dict[int, float]:
-        """Count the pairs of rows that reach each leading level which is the equality of a key: exact, not sampled."""
-        codes = self.codes[self.codes >= 0]
+    def equal_pairs(self, codes: npt.NDArray[np.int32]) -> dict[int, float]:
+        """Count the pairs of values that reach each leading level which is the equality of a key: exact, not sampled."""
         answer = {}
         for rank, level in enumerate(self.levels):
             if level == "local_part":

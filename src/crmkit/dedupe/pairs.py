@@ -25,13 +25,16 @@ AT_ONCE = 8  # pieces made before the first of them is used
 BYTES_PER_PAIR = 12  # two row numbers and a pattern; a pair that is kept needs three times as much
 
 
-def default_blocks(fields: Sequence[Field], sides: Sides, max_pairs: int) -> tuple[list[Blocks], list[Rule]]:
+def default_blocks(
+    fields: Sequence[Field], sides: Sides, max_pairs: int, first: npt.NDArray[np.bool_] | None = None
+) -> tuple[list[Blocks], list[Rule]]:
     """Choose rules from the data: rare agreements alone, common ones combined; return also what stays too common.
 
     A column whose equality makes at most ten pairs per record is a rule of its own. The others are combined in twos,
     and twos that are still too common in threes. The cheapest rules are taken first, to twenty pairs per record in all.
+    Where `first` is given, other rows are not compared, nor counted as records.
     """
-    n = fields[0].codes.size
+    n = fields[0].codes.size if first is None else int(first.sum())
     widest = min(COLUMNS_PER_RULE, len(fields) - FIELDS_TO_JUDGE)
     budget = min(ALL_PAIRS_PER_RECORD * n, max_pairs)
     by_column = {field.column: field for field in fields}
@@ -41,7 +44,7 @@ def default_blocks(fields: Sequence[Field], sides: Sides, max_pairs: int) -> tup
     for size in range(1, widest + 1):
         counted = []
         for rule in candidates:
-            keys, n_keys = keys_of(rule, by_column)
+            keys, n_keys = keys_of(rule, by_column, first)
             counted.append((int(sides.pairs(keys, n_keys)[1].sum()), rule))
         common: set[Rule] = set()
         # among equals the order of the columns in the caller's mapping decides: sorting is stable
@@ -58,10 +61,16 @@ def default_blocks(fields: Sequence[Field], sides: Sides, max_pairs: int) -> tup
             if size < widest and all(part in common for part in combinations(rule, size))
         ]
         left_out += [rule for rule in sorted(common, key=name_of) if not any(set(rule) < set(wider) for wider in candidates)]
-    return [blocks for rule in chosen for blocks in lay_out(rule, by_column, sides)], left_out
+    return [blocks for rule in chosen for blocks in lay_out(rule, by_column, sides, first)], left_out
 
 
-def given_blocks(rules: Sequence[Rule], known: dict[str, Field], compared: Sequence[str] | None, sides: Sides) -> list[Blocks]:
+def given_blocks(
+    rules: Sequence[Rule],
+    known: dict[str, Field],
+    compared: Sequence[str] | None,
+    sides: Sides,
+    first: npt.NDArray[np.bool_] | None = None,
+) -> list[Blocks]:
     """Lay out the caller's rules; of the compared fields at least two must be outside each."""
     answer = []
     for rule in rules:
@@ -73,7 +82,7 @@ def given_blocks(rules: Sequence[Rule], known: dict[str, Field], compared: Seque
                     "of fields= must be outside a rule: add a field, or take a column out of the rule"
                 )
                 raise OptionError(msg)
-        answer += lay_out(rule, known, sides)
+        answer += lay_out(rule, known, sides, first)
     return answer
 
 
