@@ -34,8 +34,28 @@ def critical_value(level: object) -> float:
     return -NormalDist().inv_cdf((1.0 - confidence_level(level)) / 2.0)
 
 
+class Shown:
+    """Base of results: a notebook shows what they print, and the tables in them that are about no single customer."""
+
+    __slots__ = ()
+    TABLES: ClassVar[tuple[str, ...]] = ()
+
+    # a result says in words what it is, in one of the two
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        title, _, more = str(self).partition("\n")
+        parts = [f"<p><b>{html.escape(title)}</b></p>"]
+        parts += [f"<pre>{html.escape(more)}</pre>"] if more else []
+        # pandas and polars write their tables for notebooks themselves, escaped
+        tables = (getattr(getattr(self, name), "_repr_html_", None) for name in self.TABLES)
+        parts += [table() or "" for table in tables if table is not None]
+        return f"<div>{''.join(parts)}</div>"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Shown):
     """A number with its uncertainty; it formats and converts like the number.
 
     Attributes
@@ -99,12 +119,25 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.value:.6g} ({self.level:.0%} {self.method} interval {self.ci_low:.6g} to {self.ci_high:.6g}, n={self.n:g})"
 
+    def _repr_html_(self) -> str:
+        own = {field.name for field in dataclasses.fields(Estimate)}
+        rows = [
+            ("value", self.value),
+            (f"{100 * self.level:g} % interval", f"{self.ci_low:.6g} to {self.ci_high:.6g}"),
+            ("standard error", self.se),
+            ("n", f"{self.n:,.6g}"),
+            ("method", self.method),
+        ]
+        more = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in own}
+        rows += [(name, value) for name, value in more.items() if isinstance(value, (bool, int, float, str)) and value != ""]
+        return html_table(rows, caption=type(self).__name__)
+
     def to_dict(self) -> dict[str, float | str]:
         """Return the fields as plain values for JSON."""
         return dataclasses.asdict(self)
 
 
-class Frozen:
+class Frozen(Shown):
     """Base of frozen dataclasses with read-only mappings, which do not pickle by themselves."""
 
     __slots__ = ()
@@ -177,26 +210,36 @@ class Model(Frozen):
         return model
 
     def __repr__(self) -> str:
-        lines = [f"{self.TITLE or type(self).__name__}"]
-        width = max((len(name) for name in self.PARAMETERS), default=0)
+        numbers = self._numbers()
+        width = max((len(name) for name, _, _ in numbers), default=0)
+        lines = [self.TITLE or type(self).__name__]
+        for name, value, error in numbers:
+            around = "" if error is None else f"   (se {error:.5g})"
+            lines.append(f"  {name:<{width}}  {_shown(value)}{around}")
+        return "\n".join([*lines, *(f"  {note}" for note in self._notes())])
+
+    def _repr_html_(self) -> str:
+        if type(self).__repr__ is not Model.__repr__:  # a model that prints in its own way shows in that way
+            return Frozen._repr_html_(self)
+        rows = [(name, value, "" if error is None else f"{error:.5g}") for name, value, error in self._numbers()]
+        head = ("parameter", "estimate", "standard error")
+        if not any(error for _, _, error in rows):
+            rows, head = [row[:2] for row in rows], head[:2]  # type: ignore[misc,assignment]
+        return html_table(rows, head=head, caption=self.TITLE or type(self).__name__, notes=self._notes())
+
+    def _numbers(self) -> list[tuple[str, Any, float | None]]:
+        """Return the parameters by name, each with its standard error where there is one."""
         errors: Mapping[str, float] = getattr(self, "standard_errors", {}) or {}
-        for name in self.PARAMETERS:
-            error = f"   (se {errors[name]:.5g})" if name in errors else ""
-            lines.append(f"  {name:<{width}}  {_shown(getattr(self, name))}{error}")
+        return [(name, getattr(self, name), errors.get(name)) for name in self.PARAMETERS]
+
+    def _notes(self) -> list[str]:
+        """Say in words how much was fitted, and how well."""
         notes = [
             f"{label} {_shown(getattr(self, name))}"
             for name, label in (("n", "n"), ("log_likelihood", "log-likelihood"), ("converged", "converged"))
             if hasattr(self, name)
         ]
-        if notes:
-            lines.append(f"  {', '.join(notes)}")
-        diagnosis = getattr(self, "diagnosis", "")
-        if diagnosis:
-            lines.append(f"  {diagnosis}")
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        return [note for note in (", ".join(notes), getattr(self, "diagnosis", "")) if note]
 
 
 def html_table(

@@ -14,7 +14,7 @@ from crmkit._learn import MISSING, UNSEEN, Matrix, Table
 from crmkit.churn._model import ChurnModel
 from crmkit.churn._times import Times, read_times
 from crmkit.errors import DataError, DataWarning, OptionError
-from crmkit.results import Estimate, Model, confidence_level
+from crmkit.results import Estimate, Model, Shown, confidence_level
 
 __all__ = ["Drift", "drift"]
 
@@ -26,7 +26,7 @@ FEWEST = 50  # rows of either frame
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Drift:
+class Drift(Shown):
     """How rows of now differ from rows of before, and what that did to a model.
 
     Attributes

@@ -13,7 +13,7 @@ from crmkit._frame import readonly
 from crmkit._kernels import gaps as _k
 from crmkit.errors import DataError
 from crmkit.intervals._one import wilson_ends
-from crmkit.results import Estimate, confidence_level, critical_value
+from crmkit.results import Estimate, Shown, confidence_level, critical_value
 
 if TYPE_CHECKING:
     from crmkit._events import ColumnNames
@@ -28,7 +28,7 @@ MOST_ROWS = 400  # of the table
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Window:
+class Window(Shown):
     """The shortest silence after which few come back, and how many come back after any other.
 
     Attributes

@@ -18,7 +18,7 @@ from crmkit.clv._rows import COLUMNS, read_histories
 from crmkit.clv._units import horizon_in
 from crmkit.clv.gamma_gamma import COLUMNS as SPEND_COLUMNS
 from crmkit.clv.gamma_gamma import GammaGamma, read_spends
-from crmkit.results import Estimate, Model
+from crmkit.results import Estimate, Model, Shown
 
 __all__ = ["PredictionInterval", "prediction_interval"]
 
@@ -29,7 +29,7 @@ _CELLS = 2_000_000  # draws of customers held at once, in each thread
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class PredictionInterval:
+class PredictionInterval(Shown):
     """What customers will buy in a period, with the bounds that hold it at a stated level.
 
     Attributes

@@ -62,13 +62,10 @@ class PurchaseModel(FittedModel):
     unit: str | None
     coefficients: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
-    def __repr__(self) -> str:
-        lines = [super(PurchaseModel, self).__repr__()]
-        for parameter, own in self.coefficients.items():
-            for column, effect in own.items():
-                name = f"{column} on {parameter}"
-                lines.append(f"  {name}  {effect:.6g}   (se {self.standard_errors.get(name, math.nan):.5g})")
-        return "\n".join(lines)
+    def _numbers(self) -> list[tuple[str, Any, float | None]]:
+        effects = {f"{column} on {name}": effect for name, own in self.coefficients.items() for column, effect in own.items()}
+        of_traits = [(name, effect, self.standard_errors.get(name, math.nan)) for name, effect in effects.items()]
+        return [*super(PurchaseModel, self)._numbers(), *of_traits]
 
     def of(self, covariates: Mapping[str, float]) -> Self:
         """Give the model of customers with these traits: one without covariates, whose methods score them.

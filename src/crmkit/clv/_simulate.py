@@ -19,7 +19,7 @@ from crmkit.clv._units import days_in, horizon_in
 from crmkit.clv.gamma_gamma import COLUMNS as SPEND_COLUMNS
 from crmkit.clv.gamma_gamma import GammaGamma, read_spends
 from crmkit.errors import DataError, FitError, LimitError, OptionError
-from crmkit.results import Model
+from crmkit.results import Model, Shown
 
 __all__ = ["Simulation", "simulate"]
 
@@ -38,7 +38,7 @@ _NO_TIMES = np.empty(0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Simulation:
+class Simulation(Shown):
     """Simulated purchases and what is true of the customers who made them.
 
     Attributes

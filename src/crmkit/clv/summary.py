@@ -122,6 +122,13 @@ class Split(NamedTuple):
     known: Any
     new: Any
 
+    # a tuple would print its tables, and the customers with them
+    def __repr__(self) -> str:
+        known, new = _frame.read(self.known), _frame.read(self.new)
+        return (
+            f"Split: {len(known):,} customers known, {len(new):,} new in the holdout; known: {', '.join(map(str, known.columns))}"
+        )
+
 
 def split(
     log: Any,

@@ -16,7 +16,7 @@ from crmkit.clv._holdout import RIVALS, Holdout, log_scores
 from crmkit.clv._intervals import drawn_futures
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.errors import OptionError
-from crmkit.results import Estimate, confidence_level
+from crmkit.results import Estimate, Shown, confidence_level
 
 __all__ = ["Evaluation", "compare", "evaluate"]
 
@@ -27,7 +27,7 @@ _BINS = 10  # of the probability integral transform
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
+class Evaluation(Shown):
     """How a model's forecasts of a holdout compare with what happened.
 
     Attributes

@@ -12,6 +12,7 @@ import numpy as np
 from crmkit import _frame, _options
 from crmkit.datasets._names import names
 from crmkit.errors import OptionError
+from crmkit.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ REGIONS = ("east", "north", "south", "west")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Experiment:
+class Experiment(Shown):
     """A simulated campaign with what it changed.
 
     Attributes

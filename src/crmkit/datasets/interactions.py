@@ -13,6 +13,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit.datasets._names import names
 from crmkit.errors import DataError, OptionError
+from crmkit.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ EVEN = 4.0  # how alike the customers' habits are: parameters of their Beta dist
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Purchases:
+class Purchases(Shown):
     """Simulated order lines and the truth behind them; made by `datasets.make_interactions`.
 
     Attributes

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit.datasets import _people
 from crmkit.datasets._names import names
+from crmkit.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ DIGITS = "0123456789"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Records:
+class Records(Shown):
     """Simulated contact records and what is true of them. It prints counts, never a record.
 
     Attributes

@@ -15,6 +15,7 @@ from crmkit.datasets import experiment as _campaigns
 from crmkit.datasets.records import make_records
 from crmkit.datasets.survey import make_survey
 from crmkit.datasets.transactions import make_transactions
+from crmkit.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ DRIVERS = {"service": 0.6, "delivery": 0.4, "price": 0.2}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Store:
+class Store(Shown):
     """A simulated retailer; every frame speaks of the same people, and `truth` knows them.
 
     Attributes

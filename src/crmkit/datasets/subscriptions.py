@@ -13,6 +13,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit.datasets._names import names
 from crmkit.errors import OptionError
+from crmkit.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ GAP_DAYS = 60.0  # mean time away of those who come back
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Subscriptions:
+class Subscriptions(Shown):
     """Simulated contracts, payments and use, and what is true of the customers.
 
     Attributes

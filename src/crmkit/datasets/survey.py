@@ -12,6 +12,7 @@ import numpy as np
 from crmkit import _frame, _options
 from crmkit.datasets._names import names
 from crmkit.errors import DataError, OptionError
+from crmkit.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ FIRST = (9, 7, 0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Survey:
+class Survey(Shown):
     """Simulated answers and the scores they come from.
 
     Attributes

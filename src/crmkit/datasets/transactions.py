@@ -13,6 +13,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit.datasets._names import names
 from crmkit.errors import OptionError
+from crmkit.results import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ FAITHFUL = 0.7  # share of these from the customer's own department
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Transactions:
+class Transactions(Shown):
     """Simulated purchases and what is true of the customers who made them.
 
     Attributes

@@ -10,6 +10,7 @@ from typing import Any
 
 from crmkit import _options
 from crmkit.errors import OptionError
+from crmkit.results import Shown
 
 __all__ = ["Power", "power"]
 
@@ -18,8 +19,8 @@ MOST = 10**15  # units
 METHODS = ("unpooled", "pooled", "baseline", "arcsine")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Power:
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class Power(Shown):
     """The size of an experiment and what it can show.
 
     Attributes

@@ -19,7 +19,7 @@ __all__ = ["SampleRatio", "ratio_of", "sample_ratio"]
 MOST = 10**15  # units, beyond which counts are no longer exact
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class SampleRatio(Frozen):
     """Whether units fell into the arms as planned.
 

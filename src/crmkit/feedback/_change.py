@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from crmkit.errors import DataError, OptionError
 from crmkit.feedback import _answers
 from crmkit.feedback._nps import PSEUDO, SCALE, Interval, checked_scale, count, net_ends, worth
 from crmkit.intervals import _paired
-from crmkit.results import Estimate, confidence_level
+from crmkit.results import Estimate, Shown, confidence_level
 
 __all__ = ["Change", "EarnedGrowth", "Trend", "decompose_change", "earned_growth", "trend"]
 
@@ -25,8 +25,8 @@ Codes = npt.NDArray[np.int64]
 DAY = 86_400
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Trend:
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Trend(Shown):
     """A score over time: its course, and whether it rises or falls.
 
     Attributes
@@ -58,6 +58,8 @@ class Trend:
     [-50.0, 50.0, 100.0]
     """
 
+    TABLES: ClassVar[tuple[str, ...]] = ("table",)
+
     table: Any
     slope: Estimate
     z: float
@@ -70,8 +72,8 @@ class Trend:
         return f"{self.slope.value:+.3g} points per {self.period}, p={self.p_value:.3g}, around {self.centre:.3g}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Change:
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Change(Shown):
     """Why a rate changed: because groups changed, or because their shares did.
 
     Attributes
@@ -97,6 +99,8 @@ class Change:
     [-6.0, 2.0, -8.0]
     """
 
+    TABLES: ClassVar[tuple[str, ...]] = ("table",)
+
     total: Estimate
     within: Estimate
     mix: Estimate
@@ -106,8 +110,8 @@ class Change:
         return f"{self.total.value:+.3g} = within {self.within.value:+.3g} + mix {self.mix.value:+.3g}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class EarnedGrowth:
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class EarnedGrowth(Shown):
     """Growth that came from customers who stayed and customers they sent.
 
     Attributes
@@ -129,6 +133,9 @@ class EarnedGrowth:
     value: float
     retention: float
     earned_new: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.1%} earned growth: {self.retention:.1%} retained, {self.earned_new:.1%} by recommendation"
 
     def __float__(self) -> float:
         return self.value

@@ -17,7 +17,7 @@ from crmkit.feedback import _answers
 from crmkit.feedback._nps import PSEUDO, SCALE, Interval, checked_scale, count, effective_counts, worth
 from crmkit.feedback._weights import Weights
 from crmkit.intervals import _paired, adjust_pvalues
-from crmkit.results import Estimate, critical_value
+from crmkit.results import Estimate, Shown, critical_value
 
 __all__ = ["Difference", "Homogeneity", "nps_difference", "nps_homogeneity", "nps_power", "nps_sample_size"]
 
@@ -71,8 +71,8 @@ class Difference(Estimate):
         return f"{Estimate.__str__(self)[:-1]}, p={self.p_value:.3g})"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Homogeneity:
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class Homogeneity(Shown):
     """Whether several groups have one score, and whether they have one distribution of answers.
 
     Attributes
@@ -116,6 +116,13 @@ class Homogeneity:
     groups: int
     n: int
     method: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.groups} groups, n={self.n:,}: one score for all, {self.value:.4g}?"
+            f" Q {self.statistic:.4g} on {self.df}, p={self.p_value:.3g};"
+            f" one distribution? chi-square {self.chi_square:.4g} on {self.chi_square_df}, p={self.chi_square_p_value:.3g}"
+        )
 
 
 def nps_difference(

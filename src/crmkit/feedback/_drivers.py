@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from crmkit._kernels import drivers as _k
 from crmkit.errors import DataError, LimitError, OptionError
 from crmkit.feedback import _answers
 from crmkit.feedback._nps import checked_scale, worth
-from crmkit.results import confidence_level
+from crmkit.results import Shown, confidence_level
 
 __all__ = ["Drivers", "key_drivers"]
 
@@ -25,8 +25,8 @@ MOST_SUBSETS = 1 << 30
 MANY_ROWS = 5_000
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Drivers:
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Drivers(Shown):
     """How much of the differences in an outcome each driver explains.
 
     Attributes
@@ -51,6 +51,8 @@ class Drivers:
     >>> found.r_squared < 0.01
     True
     """
+
+    TABLES: ClassVar[tuple[str, ...]] = ("table",)
 
     table: Any
     r_squared: float

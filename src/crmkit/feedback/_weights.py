@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crmkit import _frame
 from crmkit.errors import DataError
+from crmkit.results import Shown
 
 __all__ = ["Weights", "effective_n"]
 
@@ -17,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Weights:
+class Weights(Shown):
     """Weights that make a sample look like its population, and how they were found.
 
     Pass it as ``weight=`` to `nps` and its like, with the same rows: standard errors then know that the margins hold exactly.

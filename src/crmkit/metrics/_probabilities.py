@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from crmkit._kernels import ranking as _k
 from crmkit.intervals._one import wilson_ends
 from crmkit.metrics import _ranked
 from crmkit.metrics._ranked import Floats, Longs, Ranked
-from crmkit.results import Estimate, confidence_level, critical_value
+from crmkit.results import Estimate, Shown, confidence_level, critical_value
 
 __all__ = ["Brier", "Calibration", "brier", "calibration"]
 
@@ -114,8 +114,8 @@ def brier(y: Any, p: Any, /, *, level: float = 0.95) -> Brier:
     return brier_of(_ranked.rank(happened, scores), level)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Calibration(Shown):
     """How probabilities compare with what came to pass.
 
     Attributes
@@ -145,6 +145,8 @@ class Calibration:
     (0.2, 0.1)
     """
 
+    TABLES: ClassVar[tuple[str, ...]] = ("table",)
+
     table: Any
     ece: float
     ece_by_chance: float
@@ -153,6 +155,13 @@ class Calibration:
     intercept: Estimate | None
     reason: str
     n: int
+
+    def __repr__(self) -> str:
+        lines = [f"Calibration of {self.n:,} probabilities"]
+        lines.append(f"  expected calibration error  {self.ece:.4g}, of which chance alone explains {self.ece_by_chance:.4g}")
+        for name, value in (("in the large", self.in_the_large), ("slope", self.slope), ("intercept", self.intercept)):
+            lines += [] if value is None else [f"  {name:<26}  {value}"]
+        return "\n".join([*lines, f"  {self.reason}"] if self.reason else lines)
 
 
 def calibration(y: Any, p: Any, /, *, bins: int = 10, level: float = 0.95) -> Calibration:

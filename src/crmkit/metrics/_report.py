@@ -13,7 +13,7 @@ from crmkit.intervals._one import wilson_ends
 from crmkit.metrics import _probabilities, _ranked, _ranks
 from crmkit.metrics._probabilities import Calibration
 from crmkit.metrics._ranked import Bools, Floats, Ranked
-from crmkit.results import Estimate, confidence_level, critical_value
+from crmkit.results import Estimate, Shown, confidence_level, critical_value
 
 __all__ = ["RankingReport", "ranking_report"]
 
@@ -21,7 +21,7 @@ DEPTHS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class RankingReport:
+class RankingReport(Shown):
     """How good a column of scores is, beside the base rate and, if asked for, another column.
 
     Attributes

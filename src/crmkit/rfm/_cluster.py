@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit.errors import DataError
-from crmkit.results import Model
+from crmkit.results import Model, Shown
 from crmkit.rfm._summary import MEASURES
 
 __all__ = ["Clustering", "KMeans", "cluster"]
@@ -86,7 +86,7 @@ class KMeans(Model):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Clustering:
+class Clustering(Shown):
     """The cluster of each customer, and the model it comes from.
 
     Attributes

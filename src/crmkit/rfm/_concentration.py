@@ -10,7 +10,7 @@ import numpy as np
 from crmkit import _frame, _options
 from crmkit._kernels import rfm as _k
 from crmkit.errors import DataError
-from crmkit.results import Estimate, confidence_level
+from crmkit.results import Estimate, Shown, confidence_level
 from crmkit.rfm._summary import summarize
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ POINTS = 100  # of the curve
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Concentration:
+class Concentration(Shown):
     """How unequally revenue is spread over customers; holds no customer.
 
     Attributes

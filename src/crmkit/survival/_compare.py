@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from crmkit import _frame
 from crmkit.errors import DataError
+from crmkit.results import Shown
 from crmkit.survival import _times
 
 __all__ = ["LogRank", "logrank"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class LogRank:
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LogRank(Shown):
     """Whether groups differ in how long they last.
 
     Attributes
@@ -38,10 +39,15 @@ class LogRank:
     0.0246
     """
 
+    TABLES: ClassVar[tuple[str, ...]] = ("groups",)
+
     statistic: float
     degrees_of_freedom: int
     p_value: float
     groups: Any
+
+    def __repr__(self) -> str:
+        return f"Log-rank test: chi-square {self.statistic:.5g} on {self.degrees_of_freedom}, p = {self.p_value:.3g}"
 
 
 def logrank(

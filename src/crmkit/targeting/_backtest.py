@@ -15,7 +15,7 @@ from crmkit import _events, _frame, _options
 from crmkit._events import EventLog
 from crmkit.errors import CrmkitError, DataError, OptionError
 from crmkit.intervals._one import wilson_ends
-from crmkit.results import confidence_level, critical_value
+from crmkit.results import Shown, confidence_level, critical_value
 from crmkit.targeting import _customers, _replay
 from crmkit.targeting._choose import Choice
 
@@ -38,7 +38,7 @@ LIMITS = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Backtest:
+class Backtest(Shown):
     """Whom each policy would have picked at past cutoffs, and what they did afterwards.
 
     Attributes

@@ -14,6 +14,7 @@ from crmkit import _frame, _options
 from crmkit._frame import Categories, readonly
 from crmkit._kernels import knapsack as _k
 from crmkit.errors import DataError, OptionError
+from crmkit.results import Shown
 from crmkit.targeting import _customers
 from crmkit.targeting._customers import LARGEST, Column
 
@@ -33,7 +34,7 @@ ROUNDING = 1e-12  # of the budget: what sums of costs may be off by
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Choice:
+class Choice(Shown):
     """Who is contacted, and what that is expected to earn and cost.
 
     Attributes

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options
 from crmkit.errors import DataError, OptionError
 from crmkit.metrics import _ranked
-from crmkit.results import Estimate, confidence_level, critical_value
+from crmkit.results import Estimate, Shown, confidence_level, critical_value
 from crmkit.targeting import _customers
 from crmkit.targeting._customers import LARGEST
 
@@ -73,7 +73,7 @@ class Campaign(Estimate):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ProfitCurve:
+class ProfitCurve(Shown):
     """Profit by the share of customers contacted, the best first.
 
     Attributes

@@ -17,7 +17,7 @@ from crmkit.uplift._ranking import Areas, Longs, Ranking, order_of, rank, rank_c
 __all__ = ["Qini", "named_areas", "qini"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Qini(Frozen):
     """How well a score ranks by effect.
 
