@@ -13,7 +13,7 @@ ROOT = Path(crmkit.__file__).parent
 LEVEL = {
     **dict.fromkeys(("errors", "_options", "_jit", "_kernels", "_threads"), 0),
     **dict.fromkeys(("_frame", "results"), 1),
-    **dict.fromkeys(("_events", "_lazy_events", "intervals", "metrics", "survival", "_learn"), 2),
+    **dict.fromkeys(("_batches", "_events", "_lazy_events", "intervals", "metrics", "survival", "_learn"), 2),
     **dict.fromkeys(
         ("rfm", "cohort", "clv", "churn", "targeting", "experiment", "uplift", "recommend", "basket", "dedupe", "feedback"), 3
     ),

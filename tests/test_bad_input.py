@@ -9,6 +9,7 @@ import inspect
 import types
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -380,6 +381,12 @@ CASES: dict[str, Case] = {
         optional=("customer_id", "recency", "T", "first_value"),
         per_row=False,
         exact=1e-6,
+    ),
+    "score_batches": Case(
+        lambda f: next(iter(crm.score_batches(partial(crm.clv.p_alive, buying()), [f]))),
+        summary,
+        numbers=RFT,
+        optional=("customer_id", "monetary_value", "first_value"),
     ),
     "clv.p_alive": Case(
         lambda f: crm.clv.p_alive(buying(), f), summary, numbers=RFT, optional=("customer_id", "monetary_value", "first_value")

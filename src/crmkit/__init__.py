@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         targeting,
         uplift,
     )
+    from crmkit._batches import score_batches
     from crmkit._customers import Customers, customers
     from crmkit._events import EventLog, events
     from crmkit._report import report
@@ -56,6 +57,7 @@ _HOME: dict[str, str | None] = {
     "report": "_report",
     "results": None,
     "rfm": None,
+    "score_batches": "_batches",
     "survival": None,
     "targeting": None,
     "uplift": None,
@@ -84,6 +86,7 @@ __all__ = [
     "report",
     "results",
     "rfm",
+    "score_batches",
     "survival",
     "targeting",
     "uplift",

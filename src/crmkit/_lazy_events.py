@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -182,7 +182,9 @@ def _how_many(flag: Any) -> Any:
     return nw.when(flag).then(1).otherwise(0).sum()
 
 
-def _refuse(found: Mapping[str, Any], columns: Mapping[str, Any], ids: list[str], numbers: list[str], refunds: str) -> None:
+def _refuse(
+    found: Mapping[str, Any], columns: Mapping[str, Any], ids: Sequence[str], numbers: Sequence[str], refunds: str
+) -> None:
     """Raise what `events` would, with counts: an engine does not know the place of a row."""
     if not found["rows"]:
         msg = "the frame has no rows, or none with a customer, order and item id"

@@ -1,6 +1,7 @@
 """The edge where DataFrames are met: columns in as checked arrays, arrays out as frames of the kind that came."""
 
 from crmkit._frame._arms import Arms, arms
+from crmkit._frame._batches import as_record_batch, record_batch_as_table, schema_of
 from crmkit._frame._features import (
     chosen_features,
     far_bounds,
@@ -35,6 +36,7 @@ __all__ = [
     "Times",
     "arms",
     "as_pandas",
+    "as_record_batch",
     "chosen_features",
     "encode",
     "expressions",
@@ -58,8 +60,10 @@ __all__ = [
     "read_lazy",
     "readonly",
     "reads_as_number",
+    "record_batch_as_table",
     "rows_are",
     "rows_like",
+    "schema_of",
     "series_like",
     "table",
     "text",

@@ -74,21 +74,8 @@ def retention_lazily(
     # a period is over if the next one begins by the day after the last that is known
     over = nw.col("origin") + nw.col("last_period") < int(calendar.number(last_day + 1))
     last = [] if spans is None else ["last_period"]
-    return (
-        table.sort("origin", "slot")
-        .select(
-            "cohort",
-            "period",
-            *last,
-            "n",
-            "active",
-            value=_share(nw.col("active"), nw.col("n")),
-            ci_low=low,
-            ci_high=high,
-            mature=over,
-        )
-        .to_native()
-    )
+    answer = {"value": value, "ci_low": low, "ci_high": high, "mature": over}
+    return table.sort("origin", "slot").select("cohort", "period", *last, "n", "active", **answer).to_native()
 
 
 def churn_rate_lazily(frame: Any, period: str, inactivity: Any, as_of: Any, level: float, columns: Any) -> Any:
