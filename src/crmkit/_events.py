@@ -15,6 +15,7 @@ from crmkit._frame import Clock, Labels, readonly
 from crmkit._kernels import grouping as _g
 from crmkit._kernels import orders as _o
 from crmkit.errors import ColumnError, DataError, OptionError
+from crmkit.results import Shown
 
 __all__ = ["EventLog", "events"]
 
@@ -79,7 +80,7 @@ class Orders:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class EventLog:
+class EventLog(Shown):
     """What customers did and when, encoded and sorted; made by `events` and never changed.
 
     Attributes
@@ -182,9 +183,13 @@ class EventLog:
         if not keep.any():
             msg = f"no event lies {words}; the log runs from {self.span.start} to {self.span.end}"
             raise DataError(msg)
-        rows, lines = np.flatnonzero(keep), self.lines
-        customer = np.repeat(np.arange(self.n_customers, dtype=np.int32), np.diff(lines.start))
-        codes, labels = self.labels.used(customer[rows])
+        customer = np.repeat(np.arange(self.n_customers, dtype=np.int32), np.diff(self.lines.start))
+        rows = np.flatnonzero(keep)
+        return self._of_rows(rows, *self.labels.used(customer[rows]))
+
+    def _of_rows(self, rows: npt.NDArray[np.intp], codes: Codes, labels: Labels) -> EventLog:
+        """Assemble some of the rows anew, under these customers."""
+        lines = self.lines
         time = lines.time[rows]
         selected = _Raw(
             customer=codes,
@@ -308,6 +313,12 @@ def as_log(log: Any, /, **columns: Unpack[ColumnNames]) -> EventLog:
     if "item" not in columns:
         columns["item"] = None
     return events(log, **columns)
+
+
+def of_persons(log: EventLog, person: npt.NDArray[np.integer[Any]]) -> EventLog:
+    """Return the log with customers put together: `person` has, for each of them, the code of the one who stands for all."""
+    customer = np.repeat(np.asarray(person, dtype=np.int32), np.diff(log.lines.start))
+    return log._of_rows(np.arange(len(log)), *log.labels.used(customer))
 
 
 # ── building a log ───────────────────────────────────────────────────────────────────────────────────────────────────────

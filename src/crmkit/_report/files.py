@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmkit import _frame
-from crmkit.errors import ColumnError, CrmkitError, DataError
+from crmkit.errors import ColumnError, CrmkitError, DataError, OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Layout", "Named", "read_purchases", "read_survey"]
+__all__ = ["Layout", "Named", "read_all", "read_purchases", "read_survey"]
 
 TEXT = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 PARQUET = (".parquet", ".pq")
+UTF_8 = "utf-8"
 # what stands for nothing in a column of numbers or times; among ids, each of these may be somebody's
 NOTHING = [
     *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT"),
@@ -25,16 +26,12 @@ NOTHING = [
 ]
 
 
-# what R, pandas, databases and spreadsheets write where there is nothing
-WORDS = ("NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layout:
     """How a text file is written."""
 
     separator: str | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,20 +70,14 @@ def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str
     return frame.assign(**{title: amount}), title
 
 
-def words_for_nothing(frame: pd.DataFrame, columns: list[str | None]) -> list[tuple[str, str, int]]:
-    """List the id columns whose text holds a word that programs write for a missing value: column, word, rows."""
-    found = []
-    for column in dict.fromkeys(name for name in columns if name is not None):
-        if frame[column].dtype.kind in "OU":
-            values = frame[column][frame[column].isin(WORDS)]
-            found += [(column, str(word), int(count)) for word, count in values.value_counts(sort=False).items() if count]
-    return found
-
-
-def read_survey(path: Path, score: str, by: str | None, customer: str, layout: Layout) -> pd.DataFrame:
-    """Return the answers, with the customer column where the file has it."""
-    wanted = {"--score": score} | ({"--by": by} if by is not None else {})
+def read_survey(path: Path, wanted: dict[str, str], customer: str, layout: Layout) -> pd.DataFrame:
+    """Return the answers, with the customer column where the file has it; `wanted` has columns by the option that names them."""
     return _read(path, wanted, layout, ids=[customer], optional=[customer])
+
+
+def read_all(path: Path, layout: Layout, *, wanted: dict[str, str] | None = None, as_written: bool = True) -> pd.DataFrame:
+    """Return a whole file, the columns of `wanted` there for sure; values as they are written or as pandas takes them."""
+    return _read(path, wanted or {}, layout, ids=[], everything="as written" if as_written else "as read")
 
 
 def _amount(frame: pd.DataFrame, named: Named) -> tuple[Any, str]:
@@ -124,8 +115,11 @@ def _read(
     ids: Sequence[str],
     times: Sequence[str] = (),
     optional: Sequence[str] = (),
+    everything: str = "",
 ) -> pd.DataFrame:
     """Read the wanted columns of a file, after a look at its heading alone."""
+    import pandas as pd
+
     if not path.exists():
         msg = f"{path}: no such file"
         raise DataError(msg)
@@ -137,6 +131,10 @@ def _read(
     if kind not in TEXT + PARQUET:
         msg = f"{path}: expected a CSV ({', '.join(TEXT)}, packed or not) or parquet file"
         raise DataError(msg)
+    if kind in PARQUET and (layout.separator is not None or layout.encoding is not None):
+        option = "--separator" if layout.separator is not None else "--encoding"
+        msg = f"{option} says how text is written, and {path} is a parquet file, which says so itself; leave it out"
+        raise OptionError(msg)
     separator = layout.separator or ("\t" if kind == ".tsv" else ",")
     try:
         found = _parquet_columns(path) if kind in PARQUET else _text_columns(path, separator, layout)
@@ -154,12 +152,17 @@ def _read(
                 msg = f"{path} has {found.count(name)} columns {name!r}; rename those that are not meant"
                 raise ColumnError(msg)
         if kind in PARQUET:
-            return _read_parquet(path, columns)
-        return _read_text(path, columns, ids, times, separator, layout)
+            return _read_parquet(path, [] if everything else columns)
+        if everything == "as written":
+            return pd.read_csv(
+                path, sep=separator, encoding=layout.encoding or UTF_8, dtype="string", na_values=[""], keep_default_na=False
+            )
+        return _read_text(path, found if everything else columns, ids, times, separator, layout)
     except CrmkitError:
         raise
     except UnicodeDecodeError as error:
-        msg = f"{path} is not written in {layout.encoding} (byte {error.start:,}); pass --encoding, such as --encoding latin-1"
+        msg = f"{path} is not written in {layout.encoding or UTF_8} (byte {error.start:,}); pass --encoding, such as --encoding"
+        msg += " latin-1"
         raise DataError(msg) from error
     except (OSError, ValueError, LookupError, ImportError) as error:
         # pandas and pyarrow raise one of these for what they cannot read
@@ -177,7 +180,7 @@ def _text_columns(path: Path, separator: str, layout: Layout) -> list[str]:
 
     # the heading as a row: as a heading, pandas renames what is there twice. What has no name it calls so
     heading = pd.read_csv(
-        path, sep=separator, encoding=layout.encoding, header=None, nrows=1, dtype="string", keep_default_na=False
+        path, sep=separator, encoding=layout.encoding or UTF_8, header=None, nrows=1, dtype="string", keep_default_na=False
     )
     return [str(name) or f"Unnamed: {place}" for place, name in enumerate(heading.iloc[0])]
 
@@ -196,7 +199,11 @@ def _parquet_columns(path: Path) -> list[str]:
 def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_parquet(path, columns=columns).reset_index(drop=True)[columns]
+    frame = pd.read_parquet(path, columns=columns or None)
+    # a column that pandas made its index is one of the file's all the same
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    frame = frame.reset_index(level=named) if named else frame
+    return frame.reset_index(drop=True)[columns or list(frame.columns)]
 
 
 def _read_text(
@@ -211,7 +218,7 @@ def _read_text(
     frame = pd.read_csv(
         path,
         sep=separator,
-        encoding=layout.encoding,
+        encoding=layout.encoding or UTF_8,
         dtype=as_text,
         na_values=nothing,
         keep_default_na=False,

@@ -79,7 +79,9 @@ def _cell(place: int, column: Column) -> dict[str, str]:
 
 def figure(picture: Figure, name: str, caption: str, description: str) -> Markup:
     """Show a picture with what it says in words, for those who do not see it."""
-    return element("figure", svg(picture, name, description), element("figcaption", caption))
+    # on a narrow screen it scrolls, too, so that its words stay readable
+    shown = element("div", svg(picture, name, description), class_="picture", tabindex="0", role="region", aria_label=caption)
+    return element("figure", shown, element("figcaption", caption))
 
 
 def svg(picture: Figure, name: str, description: str) -> Markup:
@@ -132,7 +134,7 @@ body {
 }
 .skip { position: absolute; left: -999rem; }
 .skip:focus { left: 1rem; top: 1rem; padding: .5rem 1rem; background: #fff; z-index: 2; }
-header, main, footer { max-width: 66rem; margin: 0 auto; padding: 0 1.25rem; }
+header, main, footer { max-width: 76rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 2.5rem; }
 h1 { margin: 0; overflow-wrap: anywhere; font-size: clamp(1.7rem, 5vw, 2.4rem); line-height: 1.2; letter-spacing: -.01em; }
 .lead { margin: .4rem 0 0; color: var(--muted); }
@@ -140,7 +142,7 @@ h2 { margin: 0 0 .6rem; font-size: 1.45rem; line-height: 1.3; color: var(--main)
 h3 { margin: 2rem 0 .4rem; font-size: 1.08rem; }
 p { margin: .6rem 0; max-width: 46rem; overflow-wrap: anywhere; }
 a { color: var(--main); }
-a:focus-visible, .scroll:focus-visible { outline: 3px solid #e08a1e; outline-offset: 2px; }
+a:focus-visible, .scroll:focus-visible, .picture:focus-visible { outline: 3px solid #e08a1e; outline-offset: 2px; }
 nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: 1.4rem 0 0; padding: 0; list-style: none; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.2rem, 1fr)); gap: .75rem; margin: 1.6rem 0 0; }
 .tiles div { padding: .8rem 1rem; background: var(--soft); border-radius: .5rem; }
@@ -150,6 +152,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: 1.4rem 0 0; 
 section { margin: 2.4rem 0; padding-top: 1.8rem; border-top: 1px solid var(--line); }
 .reading { font-size: 1.08rem; }
 .limits { padding: .7rem 1rem; background: var(--soft); border-left: 4px solid var(--main); border-radius: 0 .4rem .4rem 0; }
+.truth { padding: .7rem 1rem; background: #eef7ee; border-left: 4px solid #2e7d32; border-radius: 0 .4rem .4rem 0; }
 .note { padding: .7rem 1rem; background: var(--warm); border-left: 4px solid #b45f06; border-radius: 0 .4rem .4rem 0; }
 /* a shadow at the side to which a table goes on */
 .scroll {
@@ -160,10 +163,10 @@ section { margin: 2.4rem 0; padding-top: 1.8rem; border-top: 1px solid var(--lin
     linear-gradient(to right, #0003, #0000) left / .7rem 100% no-repeat scroll,
     linear-gradient(to left, #0003, #0000) right / .7rem 100% no-repeat scroll;
 }
-table { border-collapse: collapse; width: 100%; font-size: .93rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; min-width: min(100%, 38rem); font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { padding: 0 0 .5rem; text-align: left; color: var(--muted); font-size: .9rem; }
 th, td {
-  padding: .42rem .6rem; border-bottom: 1px solid var(--line);
+  padding: .38rem .6rem; border-bottom: 1px solid var(--line);
   text-align: right; vertical-align: baseline; white-space: nowrap;
 }
 thead th {
@@ -177,12 +180,26 @@ tbody tr:hover { background: #1b4f7212; }
 .label, .words, .fact { text-align: left; }
 .facts { max-width: 38rem; }
 .fact { white-space: normal; overflow-wrap: break-word; }
-td.words { white-space: normal; min-width: 11rem; overflow-wrap: anywhere; }
+td.words { white-space: normal; min-width: 9.5rem; overflow-wrap: anywhere; }
 figure { margin: 1.4rem 0; max-width: 38rem; }
 figure svg { display: block; width: 100%; height: auto; }
+.picture { overflow-x: auto; }
 figcaption { margin-top: .3rem; color: var(--muted); font-size: .9rem; }
 ul { padding-left: 1.2rem; }
+pre { padding: .8rem 1rem; font-size: .82rem; line-height: 1.5; border: 1px solid var(--line); border-radius: .4rem; }
+summary { cursor: pointer; color: var(--main); font-weight: 600; }
 footer { padding-bottom: 3rem; color: var(--muted); font-size: .9rem; }
-@media (max-width: 30rem) { header, main, footer { padding-left: 1rem; padding-right: 1rem; } }
-@media print { .scroll { overflow: visible; } section { break-inside: avoid-page; } nav { display: none; } }
+@media (max-width: 30rem) {
+  header, main, footer { padding-left: 1rem; padding-right: 1rem; }
+  figure svg { min-width: 29rem; }
+  .scroll:not(.facts) tbody th { position: sticky; left: 0; background: #fff; }
+}
+@media print {
+  nav, .skip { display: none; }
+  figure, tr, .tiles div, .limits, .note, .truth { break-inside: avoid; }
+  h2, h3, caption { break-after: avoid; }
+  .scroll, .picture { overflow: visible; background: none; }
+  th, td { white-space: normal; padding: .25rem .35rem; font-size: .78rem; }
+  pre { white-space: pre-wrap; }
+}
 """
