@@ -347,7 +347,8 @@ def test_one_heavy_buyer_is_named_with_what_the_estimates_would_be_without(cdnow
     rows = pd.concat([cdnow.iloc[:1000], histories((500, 38.0, 39.0)).assign(unit="W"), cdnow.iloc[1000:]])
     with warns(DataWarning, match=r"row 1000 \(500 repeat purchases\) alone moves .* without it alpha would be") as caught:
         model = fit(rows)
-    assert caught[0].filename == __file__
+    # kernels that run as plain Python warn of hashes that wrap around, too
+    assert next(one for one in caught if one.category is DataWarning).filename == __file__
     assert model.r == approx(r, abs=5e-4)
     assert model.influence > 3
     assert fit(cdnow).influence < 1

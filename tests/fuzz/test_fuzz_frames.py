@@ -30,6 +30,7 @@ DOCUMENTED = {
     "survival.quantile": r"result\.(value|ci_low|ci_high) ",
     "uplift.qini": r"result\.named\[",
     "feedback.trend": r"result\.table\.",
+    "dedupe.uncertain_pairs": r"result\.(left|right|probability) ",  # columns of the caller's own
     "basket.rules": r"result\.conviction ",
 }
 

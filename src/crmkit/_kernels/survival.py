@@ -102,9 +102,11 @@ def kaplan_meier(at_risk: Longs, events: Longs, z: float, scale: int, survival: 
         n, d = float(at_risk[i]), float(events[i])
         if d > 0.0:
             s *= (n - d) / n
-            v += d / (n * (n - d))
+            # where nobody is left, nothing is left to vary
+            if n > d:
+                v += d / (n * (n - d))
             if s <= 0.0:
-                # nobody is left; the upper end stays that of the time before
+                # the upper end stays that of the time before
                 down = 0.0
             elif scale == 0:
                 log = math.log(s)

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _CUSTOMERS = 1 << 14  # in one piece of work
-_EVENTS = 500_000_000  # purchases that one simulation may hold
+_EVENTS = 100_000_000  # purchases, or customers, of one simulation: about 60 bytes each while at work
 _CHARACTERS = {
     _k.AT_A_PURCHASE: ("purchase_rate", "dropout"),
     _k.IN_TIME: ("purchase_rate", "leaving_rate"),
@@ -114,7 +114,7 @@ def simulate(
     DataError
         A row is no purchase history, is in another unit than the model, or an id is there twice.
     LimitError
-        There would be more than 500 million purchases.
+        There would be more than 100 million purchases or customers; each takes about 60 bytes while at work.
     OptionError
         `horizon`, `joining`, `n_customers` or `start` is not usable.
 
@@ -154,6 +154,9 @@ def simulate(
     first_moment = _start(buying, summary, start)
     if summary is None:
         n = _options.whole("n_customers", n_customers, low=1)
+        if n > _EVENTS:
+            msg = f"n_customers={n:,} is more than {_EVENTS:,}; simulate fewer at a time, each with another rng="
+            raise LimitError(msg)
         spread = _joining(joining, buying, ahead)
         history, count, mean = (np.zeros(n), np.zeros(n), np.zeros(n)), np.zeros(n), np.zeros(n)
         width = max(5, len(str(n)))

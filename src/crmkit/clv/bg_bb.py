@@ -13,11 +13,12 @@ from crmkit._kernels.futures import AT_OPPORTUNITIES
 from crmkit.clv._fit import FAR, fit_purchases
 from crmkit.clv._purchase import Past, PurchaseModel
 from crmkit.clv._rows import Histories, refuse
-from crmkit.errors import OptionError
+from crmkit.errors import LimitError, OptionError
 
 __all__ = ["BgBb", "fit_bg_bb"]
 
 Floats = npt.NDArray[np.float64]
+_MOST = 100_000  # opportunities: tables and sums are as long
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -142,6 +143,8 @@ def fit_bg_bb(
         A row is no history: whole numbers with 0 <= frequency <= recency <= T, recency 0 exactly where frequency is 0.
     FitError
         Nobody came back: neither the chances to buy nor those to leave are identified.
+    LimitError
+        A row has more than 100,000 opportunities: time and memory grow with the largest number of them.
 
     Warns
     -----
@@ -190,6 +193,9 @@ def check_opportunities(x: Floats, t_x: Floats, T: Floats) -> None:
     """Refuse what cannot be a number of opportunities."""
     for name, values in (("recency", t_x), ("T", T)):
         refuse(values != np.floor(values), f"{name!r} is not whole", "it counts opportunities to buy", values)
+    if T.size and T.max() > _MOST:
+        msg = f"'T' has as many as {T.max():,.0f} opportunities, more than {_MOST:,}; is the unit right?"
+        raise LimitError(msg)
     refuse(x > t_x, "'frequency' exceeds 'recency'", "at most one purchase counts per opportunity", x, t_x)
 
 

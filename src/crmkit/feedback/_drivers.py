@@ -100,7 +100,7 @@ def key_drivers(
     level : float, default 0.95
         Confidence level of the intervals, between 0 and 1.
     replicates : int, default 500
-        Bootstrap resamples behind the intervals.
+        Bootstrap resamples behind the intervals, 100 to 1,000,000.
     rng : int, Generator or None, default 0
         Seed; None for fresh entropy.
 
@@ -150,7 +150,7 @@ def key_drivers(
     _options.choice("measure", measure, ("score", "nps"))
     _options.choice("method", method, ("lmg", "relative_weights"))
     level = confidence_level(level)
-    replicates = _options.whole("replicates", replicates, low=100)
+    replicates = _options.whole("replicates", replicates, low=100, high=1_000_000)
     random = _options.generator(rng)
     read = _frame.read(frame)
     if isinstance(drivers, (str, bytes)) or not isinstance(drivers, Sequence):

@@ -152,7 +152,7 @@ def nps(
     population : int, optional
         Size of the finite population sampled from, without `by`: a survey of half of all customers is surer than its size says.
     replicates : int, default 2000
-        Resamples of "bootstrap".
+        Resamples of "bootstrap", 100 to 1,000,000.
     rng : int, Generator or None, default 0
         Seed of "bootstrap".
 
@@ -260,7 +260,7 @@ class Interval:
         object.__setattr__(self, "level", confidence_level(self.level))
         object.__setattr__(self, "pseudo", _paired.pseudo_counts(self.pseudo))
         _options.number("prior", self.prior, low=0.0, ends=False)
-        _options.whole("replicates", self.replicates, low=100)
+        _options.whole("replicates", self.replicates, low=100, high=1_000_000)
         _options.generator(self.rng)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,7 @@ def _within(x: Floats, n: float, c: int) -> float:
     if spread <= 0.0:
         # c = 0, or nothing can vary: one table alone lies within
         log_all = (x[x > 0] * np.log(x[x > 0]) - x[x > 0] - gammaln(x[x > 0] + 1.0)).sum()
-        return float(np.exp(log_all - (n * np.log(n) - n - gammaln(n + 1.0))))
+        return float(np.exp(log_all - _log_poisson_at_its_mean(n)))
     t = (n - mean.sum()) / np.sqrt(spread)
     g1, g2 = skew.sum() / spread**1.5, excess.sum() / spread**2
     edgeworth = (
@@ -169,4 +170,13 @@ def _within(x: Floats, n: float, c: int) -> float:
         + g1**2 * (t**6 - 15.0 * t**4 + 45.0 * t**2 - 15.0) / 72.0
     )
     density = np.exp(-0.5 * t * t) / np.sqrt(2.0 * np.pi * spread) * edgeworth
-    return float(np.prod(inside) * density / np.exp(n * np.log(n) - n - gammaln(n + 1.0)))
+    return float(np.prod(inside) * density / np.exp(_log_poisson_at_its_mean(n)))
+
+
+def _log_poisson_at_its_mean(n: float) -> float:
+    """Log of P(N = n) of a Poisson N with mean n: the terms of its formula are as large as n, and cancel."""
+    from scipy.special import gammaln
+
+    if n > 1e4:
+        return -0.5 * math.log(2.0 * math.pi * n) - 1.0 / (12.0 * n)
+    return float(n * math.log(n) - n - gammaln(n + 1.0))

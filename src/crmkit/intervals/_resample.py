@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _options
-from crmkit.errors import DataError, FitError, OptionError
+from crmkit.errors import DataError, FitError, LimitError, OptionError
 from crmkit.intervals import _counts
 from crmkit.intervals._counts import Floats
 from crmkit.results import confidence_level
@@ -18,6 +18,8 @@ __all__ = ["bootstrap"]
 
 Statistic = Callable[[npt.NDArray[Any]], Any]
 FEW = 4096  # distinct values up to which a mean is resampled as counts of them
+MOST_REPLICATES = 1_000_000
+MOST_DRAWN = 100_000_000  # numbers held at once
 AT_ONCE = 1 << 22  # numbers drawn at once
 
 
@@ -44,7 +46,7 @@ def bootstrap(
         Whether `data` are counts. Resamples are then multinomial draws: exactly the distribution of resampled rows, at a cost
         that does not depend on how many there are.
     replicates : int, default 2000
-        Resamples, at least 100.
+        Resamples, 100 to 1,000,000.
     level : float, default 0.95
         Confidence level of the interval, between 0 and 1.
     rng : int, Generator or None, default 0
@@ -62,6 +64,8 @@ def bootstrap(
         There is nothing to resample, a value is missing or infinite, or a count is not one.
     FitError
         The statistic of a resample is not a finite number.
+    LimitError
+        Resampled counts would be more than 100 million numbers, 0.8 GB: `replicates` times the categories.
     OptionError
         `statistic`, `replicates`, `level` or `rng` is not usable.
 
@@ -85,7 +89,7 @@ def bootstrap(
     >>> round(low, 1), round(high, 1)
     (9.8, 10.2)
     """
-    replicates = _options.whole("replicates", replicates, low=100)
+    replicates = _options.whole("replicates", replicates, low=100, high=MOST_REPLICATES)
     level = confidence_level(level)
     if not (callable(statistic) or statistic == "mean") or (counts and not callable(statistic)):
         accepted = "a function of counts" if counts else '"mean" or a function of values'
@@ -96,6 +100,12 @@ def bootstrap(
         if rows.ndim == 0 or rows.shape[-1] < 1:
             msg = f"counts has shape {rows.shape}: pass the counts of the categories along the last axis"
             raise DataError(msg)
+        if replicates * rows.shape[-1] > MOST_DRAWN:
+            msg = (
+                f"{replicates:,} resamples of {rows.shape[-1]:,} categories are more than {MOST_DRAWN:,} numbers; take fewer"
+                " replicates, or join rare categories"
+            )
+            raise LimitError(msg)
         total = rows.sum(axis=-1)
         _counts.refuse(total == 0, total, "the sum of counts", "zero", "there is nothing to resample: leave these out")
         assert callable(statistic)

@@ -124,7 +124,7 @@ def evaluate(
     level : float, default 0.95
         Confidence level of the intervals, between 0 and 1.
     replicates : int, default 1000
-        Resamples of customers behind the intervals, at least 100.
+        Resamples of customers behind the intervals, 100 to 1,000,000.
     rng : int, Generator or None, default 0
         Seed; None for fresh entropy.
     n_threads : int, optional
@@ -194,7 +194,7 @@ def evaluate(
     missed = _options.choice("unknown_items", unknown_items, ("leave_out", "count")) == "count"
     everybody = _options.choice("customers", customers, ("known", "all")) == "all"
     level = confidence_level(level)
-    replicates = _options.whole("replicates", replicates, low=100)
+    replicates = _options.whole("replicates", replicates, low=100, high=1_000_000)
     random = _options.generator(rng)
     if isinstance(test, Split):
         _refuse_leaks(named, test)

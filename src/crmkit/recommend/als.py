@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crmkit import _options, _threads
 from crmkit._frame import readonly
 from crmkit._kernels import als as _k
-from crmkit.errors import ConvergenceWarning, FitError
+from crmkit.errors import ConvergenceWarning, FitError, LimitError
 from crmkit.recommend._interactions import Interactions, Rows, checked
 from crmkit.recommend._model import Fitted, picked
 
@@ -24,6 +24,7 @@ WIDEST = 128  # factors changed at once, unless said otherwise
 BLOCK = 64  # factors changed at once where there are more
 SPREAD = 0.1  # standard deviation of the products at the start
 MOST_FACTORS = 4096
+MOST_NUMBERS = 1_000_000_000
 SETTLED = 1e-2  # share of the loss that the last sweep may still have saved
 FOLD_STEPS, FOLD_TOLERANCE = 200, 1e-10  # of squared gradients: solved to single precision
 
@@ -86,6 +87,8 @@ def fit_als(
         An argument is outside what is accepted, or `interactions` is no result of `recommend.interactions`.
     FitError
         Factors grow beyond single precision, for weights or options of extreme size.
+    LimitError
+        `factors` times the customers and items are more than 1,000 million numbers, 4 GB.
 
     Warns
     -----
@@ -139,6 +142,10 @@ def fit_als(
     """
     seen = checked(interactions)
     d = _options.whole("factors", factors, low=1, high=MOST_FACTORS)
+    rows = len(seen.customers) + len(seen.items)
+    if rows * d > MOST_NUMBERS:
+        msg = f"{d:,} factors of {rows:,} customers and items are more than {MOST_NUMBERS:,} numbers; take fewer factors"
+        raise LimitError(msg)
     n_sweeps = _options.whole("sweeps", sweeps, low=1)
     n_steps = _options.whole("steps", steps, low=1)
     w0 = _options.number("unobserved_weight", unobserved_weight, low=0.0, ends=False)

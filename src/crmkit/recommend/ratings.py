@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit._kernels import ratings as _k
-from crmkit.errors import DataError, FitError, OptionError
+from crmkit.errors import DataError, FitError, LimitError, OptionError
 from crmkit.results import Frozen
 
 __all__ = ["Ratings", "fit_ratings", "predict_ratings"]
@@ -19,6 +19,7 @@ OF_CUSTOMERS, OF_ITEMS = 15.0, 10.0  # penalties of the biases, in ratings
 LEVELLING = 200  # turns that biases take to settle, at most
 STILL = 1e-10  # change of a bias, in spreads of the ratings, that counts as none
 SPREAD = 0.1  # standard deviation of the factors at the start
+MOST_NUMBERS = 500_000_000  # in all factors: 4 GB
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,6 +74,8 @@ def fit_ratings(
         There is no rating, or the values of a column cannot be used.
     FitError
         The steps are too long: errors grow without end.
+    LimitError
+        `factors` times the customers and items are more than 500 million numbers, 4 GB.
     OptionError
         An argument is outside what is accepted.
 
@@ -113,10 +116,16 @@ def fit_ratings(
     generator = _options.generator(rng)
     frame = _frame.read(ratings)
     who, what = _frame.ids(frame, customer, keyword="customer"), _frame.ids(frame, item, keyword="item")
-    given = _frame.numbers(frame, rating, keyword="rating")
+    given = _frame.numbers(frame, rating, keyword="rating", moderate=True)
     if given.size == 0:
         msg = f"column {rating!r} holds no rating: there is nothing to learn from"
         raise DataError(msg)
+    if (len(who.labels) + len(what.labels)) * d > MOST_NUMBERS:
+        msg = (
+            f"{d:,} factors of {len(who.labels):,} customers and {len(what.labels):,} items are more than {MOST_NUMBERS:,}"
+            " numbers; take fewer factors"
+        )
+        raise LimitError(msg)
     # whatever the order of the rows
     order = np.lexsort((given, what.codes, who.codes))
     columns = _frame.readonly(who.codes[order]), _frame.readonly(what.codes[order]), _frame.readonly(given[order])

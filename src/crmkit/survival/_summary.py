@@ -176,6 +176,11 @@ def _read(frame: _frame.Frame, *names: str) -> list[Floats]:
     if columns[0].size == 0:
         msg = "the curve has no rows"
         raise DataError(msg)
+    share = columns[1]
+    if (share > 1.0).any():
+        count, row = _frame.first_place(share > 1.0)
+        msg = f"column 'survival': {count:,} above 1, the first in row {row} ({share[row]:g}); pass what curve(...) returns"
+        raise DataError(msg)
     return columns
 
 

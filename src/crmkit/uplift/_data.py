@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "effect_scores",
     "known_propensity",
     "percent",
+    "refuse_huge",
     "shares_of",
     "within_range",
 ]
@@ -121,6 +122,16 @@ def shares_of(keyword: str, given: Any, *, ends: bool = True) -> list[float]:
 def percent(share: float) -> str:
     """Write a share so that no other is written alike: 10%, 12.5%."""
     return f"{100.0 * share:.10g}%"
+
+
+def refuse_huge(features: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuse features whose squares would overflow; missing ones are no numbers and pass."""
+    for name, values in features.items():
+        huge = np.abs(values) > LARGEST
+        if huge.any():
+            count, row = _frame.first_place(huge)
+            msg = f"column {name!r}: {count:,} beyond {LARGEST:g}, the first in row {row}; look for a filler, or a wrong unit"
+            raise DataError(msg)
 
 
 def within_range(y: Floats, name: str) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 
 from crmkit import _frame, _learn, _options
 from crmkit.errors import DataError, DataWarning, FitError, OptionError
-from crmkit.uplift._data import Bools, Floats, effect_scores, known_propensity
+from crmkit.uplift._data import Bools, Floats, effect_scores, known_propensity, refuse_huge
 from crmkit.uplift._evaluate import numbers_or_flags, permuted, slope_of
 from crmkit.uplift._learners import BASES, LEARNERS, Task, folds_of, learn, outcome_model
 from crmkit.uplift._model import ArmReport, UpliftModel
@@ -198,6 +198,7 @@ def predict(model: Any, frame: Any, /) -> Any:
         raise FitError(msg)
     read = _frame.read(frame)
     table = _learn.read_as(read, model.features, model.categories, model.missing, model.bounds())
+    refuse_huge(table.columns)
     effects = _averaged(model, table)
     if len(model.arms) == 1:
         return _frame.series_like(read, "uplift", effects[:, 0], used=model.features)
@@ -325,6 +326,7 @@ class _Rows:
             left_out.append(propensity)
         names = _frame.chosen_features(read, features, left_out, first_is_id=read.kind != "pandas")
         table = _learn.read_features(read, names)
+        refuse_huge(table.columns)
         table = table.without(table.constant())
         if not table.columns:
             msg = f"every feature of {names} is the same in all rows; there is nothing to learn from"
