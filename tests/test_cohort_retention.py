@@ -131,6 +131,32 @@ def test_who_is_followed_from_another_day_counts_with_purchases_or_without(rows,
         pd.testing.assert_frame_equal(of_rows, of_log)
 
 
+@given(histories, periods, st.dictionaries(st.integers(0, 9), days))
+@settings(max_examples=60, deadline=None)
+def test_who_is_followed_from_the_middle_of_a_period_counts_with_all_of_it(rows, period, extra):
+    since = {customer: DAY0 + dt.timedelta(days=17) for customer, _ in rows} | extra
+    as_of = max(*(day for _, day in rows), *since.values(), DAY0 + dt.timedelta(days=60))
+    dates = pd.Series({customer: pd.Timestamp(day) for customer, day in since.items()})
+    for method in ("classic", "unbounded"):
+        expected = naive.retention(rows, period=period, as_of=as_of, since=since, method=method)
+        for given in (frame(rows), crm.events(frame(rows))):
+            assert counts(crm.cohort.retention(given, period=period, since=dates, as_of=as_of, method=method)) == expected
+
+
+def test_revenue_before_the_day_from_which_a_customer_is_followed_stays_in_its_period():
+    bought = pd.DataFrame(
+        {
+            "customer_id": [1, 1, 2, 2],
+            "timestamp": pd.to_datetime(["2024-01-05", "2024-03-02", "2024-01-25", "2024-06-03"]),
+            "amount": [10.0, 20.0, 30.0, 40.0],
+        }
+    )
+    since = {1: "2024-01-20", 2: "2024-01-22"}
+    table = crm.cohort.retention(bought, since=since, measure="net_revenue")
+    assert table["revenue"].tolist() == [40.0, 0.0, 20.0, 0.0, 0.0, 40.0]
+    assert table["active"].tolist() == [2, 0, 1, 0, 0, 1]
+
+
 histories_with_amounts = st.lists(st.tuples(st.integers(0, 6), days, st.integers(0, 50)), min_size=1, max_size=30)
 revenues = st.sampled_from(["net_revenue", "gross_revenue", "cumulative_revenue"])
 

@@ -117,8 +117,8 @@ def retention(
 
     Notes
     -----
-    The customers of a cohort are those whose first activity, or `since`, falls in its period; what they did before does not
-    count. Cohorts without a customer have no rows. A cell without activity is 0, with its interval; a period that has not
+    The customers of a cohort are those whose first activity, or `since`, falls in its period; what they did in earlier periods
+    does not count. Cohorts without a customer have no rows. A cell without activity is 0, with its interval; a period that has not
     begun has no cell.
 
     Shares of customers carry Wilson's interval. With revenue :math:`x` of a customer in period 0 and :math:`y` in a later
@@ -170,7 +170,9 @@ def retention(
         return retention_lazily(log, period, method, spans, activity, as_of, level, MOST_CELLS, columns)
     done = activity_of(log, activity, as_of, columns, amounts=money)
     people = _people(done, since, cohort, by)
-    calendar = Calendar.spanning(period, int(people.day.min()), done.last_day)
+    # from the first day of a period on: who is followed from its middle may have bought earlier in it
+    start = Calendar.spanning(period, int(people.day.min()), done.last_day).opening(0)
+    calendar = Calendar.spanning(period, int(start), done.last_day)
     cells = _cells(done, people, calendar, method, spans, measure)
     if cohort is not None:
         cells = pooled(cells.where(cells.mature))
