@@ -8,10 +8,13 @@ import crmkit
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
+import parity  # noqa: E402
 import reference  # noqa: E402
 
 # before Sphinx looks for its sources: the reference is written anew from the public names of the package
 reference.write(HERE / "reference" / "generated")
+# and published figures are computed again
+parity.write(HERE / "explanation" / "parity.md")
 
 project = "crmkit"
 author = "The crmkit developers"
