@@ -15,6 +15,9 @@ from crmkit.errors import CrmkitError
 # what the functions call an option, and what it is called here
 WORDS = (
     (r"before the call", "in the file"),
+    (r"with currency=", "with --currency"),
+    (r"unless zone= names", "unless --zone names"),
+    (r"say how, such as time_format='([^']+)'", r'say how, such as --time-format "\1"'),
     (r"convert it first \(pandas\.to_numeric.*\)", "write plain numbers, such as 1000.50"),
     (r'pass (\w+)="(\w+)"', r"pass --\1 \2"),
     (r'(?<![\w.])(refunds|missing)="(\w+)"', r"--\1 \2"),

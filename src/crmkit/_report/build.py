@@ -270,7 +270,7 @@ def report(
     notes = tuple(dict.fromkeys([*_notes(log), *(_note(warning.message) for warning in caught)]))
     as_of = f"{log.span.end:%Y-%m-%d}"
     lines = "import crmkit as crm\n\n" + "\n\n".join(listing) + "\n"
-    absent = [words for name, words in ABSENT.items() if not next(part for part in PARTS if part.name == name).wanted(asked)]
+    absent = [ABSENT[part.name] for part in PARTS if not part.wanted(asked)]
     sections.append(provenance.tell(asked, found, lines, as_of=as_of, notes=notes, absent=absent))
     links = [(part.name, part.link) for part in PARTS if part.wanted(asked)] + [("provenance", "How it was made")]
     body = _page(title, asked, found, sections, links, as_of=as_of)
@@ -342,7 +342,7 @@ def _page(
 def _notes(log: EventLog) -> list[str]:
     """Say where an id may stand for nobody: where a program wrote the word for a missing one, strangers become one."""
     return [
-        f"column {column!r}: {people(rows, 'row')} hold {word!r}, read as one id; empty the field if it means none."
+        f"column {column!r}: {word!r} stands in {people(rows, 'row')}, read as one id; empty the field if it means none."
         for column, word, rows in words_for_nothing(log)
     ]
 

@@ -122,7 +122,9 @@ def of_all(part: float, whole: float) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """Write a number with its sign, 0 without."""
+    """Write a number with its sign, 0 without; a dash where there is none."""
+    if value != value:
+        return "–"
     text = f"{value:+,.{digits}f}".replace("-", "−")
     return text[1:] if float(text[1:].replace(",", "")) == 0.0 else text
 

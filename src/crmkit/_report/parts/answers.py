@@ -285,7 +285,7 @@ def code(found: Answers, asked: Asked) -> str:
     if survey.by is not None:
         lines.append(f"crm.feedback.nps(survey, {options}, by={survey.by!r})")
     if found.last_two is not None:
-        before, after = found.last_two
+        before, after = (getattr(wave, "item", lambda wave=wave: wave)() for wave in found.last_two)
         picks = [f"survey[survey[{survey.wave!r}] == {wave!r}]" for wave in (after, before)]
         lines.append(f"crm.feedback.nps_difference({', '.join(picks)}, {options})")
     if isinstance(found.drivers, feedback.Drivers):

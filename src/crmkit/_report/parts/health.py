@@ -207,7 +207,7 @@ def _checks(found: Health, asked: Asked) -> dict[str, tuple[str, str]]:
         else ("No row lacks an id.")
     )
     for column, word, rows in found.words:
-        ids += f" Column {column!r}: {people(rows, 'row')} hold {word!r}, read as one id; if it means none, strangers are one."
+        ids += f" Column {column!r}: {word!r} stands in {people(rows, 'row')}, read as one id; if it means none, strangers are one."
     silence = f"{count(found.silent_days)} of {count(found.days)} days have no order"
     if found.silent_days:
         day, length = found.longest_silence
