@@ -139,8 +139,8 @@ def test_who_is_followed_from_the_middle_of_a_period_counts_with_all_of_it(rows,
     dates = pd.Series({customer: pd.Timestamp(day) for customer, day in since.items()})
     for method in ("classic", "unbounded"):
         expected = naive.retention(rows, period=period, as_of=as_of, since=since, method=method)
-        for given in (frame(rows), crm.events(frame(rows))):
-            assert counts(crm.cohort.retention(given, period=period, since=dates, as_of=as_of, method=method)) == expected
+        for bought in (frame(rows), crm.events(frame(rows))):
+            assert counts(crm.cohort.retention(bought, period=period, since=dates, as_of=as_of, method=method)) == expected
 
 
 def test_revenue_before_the_day_from_which_a_customer_is_followed_stays_in_its_period():
@@ -155,6 +155,17 @@ def test_revenue_before_the_day_from_which_a_customer_is_followed_stays_in_its_p
     table = crm.cohort.retention(bought, since=since, measure="net_revenue")
     assert table["revenue"].tolist() == [40.0, 0.0, 20.0, 0.0, 0.0, 40.0]
     assert table["active"].tolist() == [2, 0, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("filler", [pd.Timestamp.min + pd.Timedelta(1), pd.Timestamp.max])
+def test_a_period_that_nanoseconds_cannot_count_to_the_end_is_still_one(filler):
+    other = filler + (pd.Timedelta(days=700) if filler.year < 1700 else pd.Timedelta(days=-700))
+    moments = pd.DatetimeIndex([filler, other]).as_unit("ns").sort_values()
+    bought = pd.DataFrame({"customer_id": 1, "timestamp": moments, "amount": [1.0, 4.0]})
+    for given_as in (bought, crm.events(bought)):
+        assert crm.cohort.retention(given_as, period="Y")["active"].tolist() == [1, 0, 1]
+    everybody = pd.concat([bought, bought.assign(customer_id=2)])
+    assert crm.cohort.retention(everybody, period="Y", measure="net_revenue")["revenue"].tolist() == [2.0, 0.0, 8.0]
 
 
 histories_with_amounts = st.lists(st.tuples(st.integers(0, 6), days, st.integers(0, 50)), min_size=1, max_size=30)

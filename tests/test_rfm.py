@@ -58,6 +58,25 @@ def test_recency_counts_calendar_days_of_the_zone():
     assert crm.rfm.summarize(orders, as_of="2024-04-01")["recency_days"].tolist() == [1]
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_the_last_moment_of_a_day_is_that_day_whatever_the_log_counts_in(unit):
+    orders = pd.DataFrame(
+        {
+            "customer_id": [1, 2],
+            "timestamp": pd.to_datetime(["2024-03-31 12:00", "2024-04-01 00:00"]).as_unit(unit),
+            "amount": [1.0, 2.0],
+        }
+    )
+    close = pd.Timestamp("2024-03-31 23:59:59.999999999")  # as pd.Period("2024-03").end_time is
+    summary = crm.rfm.summarize(orders, as_of=close)
+    assert (summary.attrs["as_of"], summary.index.tolist(), summary["recency_days"].tolist()) == ("2024-03-31", [1], [0])
+    table = crm.clv.summarize(orders, end=close)
+    assert (table.attrs["end"], table.index.tolist(), table["T"].tolist()) == ("2024-03-31", [1], [0.0])
+    assert crm.cohort.retention(orders, as_of=close)["n"].tolist() == [1]
+    # a cutoff is a moment: everything of that day comes before it
+    assert crm.events(orders).until(close).customers.tolist() == [1]
+
+
 def test_a_day_before_the_first_purchase_is_refused(cdnow_sample):
     with pytest.raises(DataError, match="no purchase lies on or before 1996-12-31"):
         crm.rfm.summarize(cdnow_sample, as_of="1996-12-31")

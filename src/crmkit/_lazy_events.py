@@ -34,7 +34,7 @@ class LazyEvents:
 
     def day_of(self, moment: Any, keyword: str) -> int:
         """Return the number of a calendar day of the wall clock; by default that of the last event."""
-        return self.last_day if moment is None else self.clock.moment(moment, keyword=keyword) // self.clock.ticks_per_day
+        return self.last_day if moment is None else self.clock.day(moment, keyword=keyword)
 
     def last_known_day(self, as_of: Any) -> int:
         """Return the day of `as_of`, by default that of the last event; it must not lie before the first."""

@@ -57,6 +57,14 @@ class Clock:
         """Read `value` as a moment in UTC, in ticks; between two ticks, the later one."""
         return self._ticks(self._read(value, keyword)[1], value, keyword)
 
+    def day(self, value: Any, *, keyword: str = "the time") -> int:
+        """Read `value` as a day of the wall clock, counted from 1970: the last moment of a day is still that day."""
+        naive = self._read(value, keyword)[0]
+        self._ticks(naive, value, keyword)  # within what the log can count
+        # in its own unit: between two ticks of the log it would round up to the next day
+        stamp = naive.to_datetime64()
+        return int(stamp.astype(np.int64)) // TICKS_PER_DAY[np.datetime_data(stamp.dtype)[0]]
+
     def _ticks(self, naive: pd.Timestamp, value: Any, keyword: str) -> int:
         stamp = naive.to_datetime64()
         # whole numbers of Python: the year 9999 in nanoseconds is beyond 64 bits

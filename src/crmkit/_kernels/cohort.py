@@ -110,7 +110,8 @@ def add_revenue(
         x, total = 0.0, 0.0
         while i < end:
             period = period_of_day[time[i] // ticks_per_day - first_day]
-            y = 0.0
+            y = amount[i]
+            i += 1
             while i < end and time[i] < edges[period + 1]:
                 y += amount[i]
                 i += 1

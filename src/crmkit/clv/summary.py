@@ -290,8 +290,9 @@ def compress(summary: Any, /, *, weight: str | None = None) -> Any:
 
 def day_of(log: EventLog, moment: Any, keyword: str) -> int:
     """Return the number of a calendar day of the log's wall clock; by default that of the last event."""
-    ticks = int(log.lines.time.max()) if moment is None else log.clock.moment(moment, keyword=keyword)
-    return ticks // log.clock.ticks_per_day
+    if moment is None:
+        return int(log.lines.time.max()) // log.clock.ticks_per_day
+    return log.clock.day(moment, keyword=keyword)
 
 
 def _date(log: EventLog, day: int) -> str:

@@ -80,7 +80,10 @@ class LogActivity:
     def of(self, grid: Grid) -> tuple[Any, ...]:
         """Return what the kernels want to know of the calendar and the members."""
         calendar, per_day = grid.calendar, self.clock.ticks_per_day
-        edges = _frame.readonly(calendar.edges * per_day)
+        # a period may begin or end beyond what 64 bits of nanoseconds can count
+        last = np.iinfo(np.int64).max
+        beyond = np.abs(calendar.edges) > last // per_day
+        edges = _frame.readonly(np.where(beyond, np.sign(calendar.edges) * last, calendar.edges * per_day))
         return edges, calendar.of_day, per_day, calendar.first_day, grid.customer, grid.origin, grid.row
 
 

@@ -253,7 +253,7 @@ def _of_contracts(data: Any, period: str, inactivity: Any, start: str | None, en
     if as_of is None:
         last_day = max(int(begun.max()), int(ended[~running].max(initial=begun.max())))
     else:
-        last_day = starts.clock.moment(as_of, keyword="as_of") // starts.clock.ticks_per_day
+        last_day = starts.clock.day(as_of, keyword="as_of")
     known = np.flatnonzero(begun <= last_day)
     if known.size == 0:
         msg = f"no contract has started by {starts.clock.date(last_day)}"

@@ -102,7 +102,7 @@ def last_known_day(clock: _frame.Clock, as_of: Any, earliest: int, latest: int) 
     """Return the day of `as_of`, by default that of the last event; `earliest` and `latest` are days of events."""
     if as_of is None:
         return latest
-    day = clock.moment(as_of, keyword="as_of") // clock.ticks_per_day
+    day = clock.day(as_of, keyword="as_of")
     if day < earliest:
         msg = f"as_of={clock.date(day)} lies before the first event, which is on {clock.date(earliest)}"
         raise DataError(msg)

@@ -118,8 +118,8 @@ def retention(
     Notes
     -----
     The customers of a cohort are those whose first activity, or `since`, falls in its period; what they did in earlier periods
-    does not count. Cohorts without a customer have no rows. A cell without activity is 0, with its interval; a period that has not
-    begun has no cell.
+    does not count. Cohorts without a customer have no rows. A cell without activity is 0, with its interval; a period that has
+    not begun has no cell.
 
     Shares of customers carry Wilson's interval. With revenue :math:`x` of a customer in period 0 and :math:`y` in a later
     one, net retention is :math:`R = \sum y / \sum x`, gross retention the same with :math:`\min(y, x)` for :math:`y`, and

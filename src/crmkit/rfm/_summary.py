@@ -84,8 +84,7 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
     log = _events.as_log(log, **columns)
     log.require("time", "amount")
     orders, clock = log.orders, log.clock
-    moment = int(log.lines.time.max()) if as_of is None else clock.moment(as_of, keyword="as_of")
-    last_day = moment // clock.ticks_per_day
+    last_day = int(log.lines.time.max()) // clock.ticks_per_day if as_of is None else clock.day(as_of, keyword="as_of")
 
     recency = np.empty(log.n_customers, np.int64)
     frequency = np.empty(log.n_customers, np.int64)
