@@ -11,7 +11,7 @@ import pytest
 from crmkit import datasets, dedupe
 from crmkit._kernels import clusters as _c
 from crmkit.dedupe import _copies
-from crmkit.errors import ColumnError, LimitError, OptionError
+from crmkit.errors import ColumnError, DataWarning, LimitError, OptionError
 
 CONTACTS = datasets.make_records(n_records=600, rng=5)
 FIELDS = CONTACTS.fields
@@ -69,16 +69,23 @@ def test_nothing_but_the_work_depends_on_comparing_copies_once(monkeypatch, opti
 
 
 @compiled
-def test_the_pairs_listed_make_the_same_clusters():
+def test_the_pairs_listed_make_the_same_clusters(monkeypatch):
     records = with_copies(1)
     found = dedupe.deduplicate(records, FIELDS, RULES)
     again = dedupe.cluster_pairs(found.pairs, records).clusters
     assert dedupe.evaluate_clusters(again, found.clusters, n_resamples=20).exact.value == 1.0
-    beside = found.pairs[["left", "right"]].astype(str)
-    assert not beside.duplicated().any()
+    every = one_by_one(monkeypatch, records, FIELDS, RULES)
+    assert found.pairs.equals(every.pairs)
     scored = dedupe.score_pairs(found.model, records, found.pairs)
     assert (scored["match_weight"] == found.pairs["match_weight"]).all()
-    assert len(found.pairs) < found.report["pairs"]
+    most = sum(found.report["pairs_per_rule"].values())
+    with pytest.warns(DataWarning, match=r"pairs to list, more than max_pairs=.*once, beside the first"):
+        short = dedupe.deduplicate(records, FIELDS, RULES, max_pairs=most)
+    assert short.clusters.equals(found.clusters)
+    assert len(short.pairs) < len(found.pairs)
+    assert set(short.pairs[["left", "right"]].agg(tuple, axis=1)) <= set(found.pairs[["left", "right"]].agg(tuple, axis=1))
+    again = dedupe.cluster_pairs(short.pairs, records).clusters
+    assert dedupe.evaluate_clusters(again, found.clusters, n_resamples=20).exact.value == 1.0
 
 
 @compiled
@@ -123,7 +130,8 @@ def test_copies_need_no_room_among_the_pairs_allowed():
     )
     fields = {"name": "name", "born": "date", "city": "text"}
     many = pd.concat([people, people.iloc[[3] * 400]], ignore_index=True)
-    found = dedupe.deduplicate(many, fields, ["name"], max_pairs=50, max_cluster=1000)
+    with pytest.warns(DataWarning, match="80,200 pairs to list, more than max_pairs=50"):
+        found = dedupe.deduplicate(many, fields, ["name"], max_pairs=50, max_cluster=1000, min_probability=0)
     assert found.report["comparisons"] == 0
     assert found.report["pairs"] == 401 * 400 / 2
     assert len(set(found.clusters[[3, *range(100, 500)]])) == 1

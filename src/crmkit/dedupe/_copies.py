@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame
+from crmkit import _frame, _threads
 from crmkit.dedupe._levels import REVERSED
 from crmkit.dedupe._rules import Sides
 from crmkit.dedupe.fields import Field
 
 Codes = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
+PIECE = 1 << 20  # pairs looked at together
 MOST_THAT_TEACH = 10  # copies of one record are one slip of one system: more of them say nothing about people
 
 
@@ -31,19 +32,35 @@ class Copies:
     of: Codes
     times: npt.NDArray[np.int64]
 
-    def pairs(self, left: Codes, right: Codes, among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+    def pairs(self, left: Codes, right: Codes, among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[Any]:
         """Count the pairs of records, of those `among` flags, that a pair of rows stands for.
 
         A row with itself stands for the pairs among its copies.
         """
         times = self.times if among is None else np.bincount(self.of[among], minlength=self.of.size)
-        a, b = times[left], times[right]
-        answer: npt.NDArray[np.int64] = np.where(left == right, a * (a - 1) // 2, a * b)
+        narrow = np.int32 if int(times.max()) ** 2 < 2**31 else np.int64
+        answer = np.empty(left.size, dtype=narrow)
+        for start, stop in _threads.chunks(left.size, PIECE):  # there may be very many pairs
+            some = slice(start, stop)
+            a, b = times[left[some]], times[right[some]]
+            answer[some] = np.where(left[some] == right[some], a * (a - 1) // 2, a * b)
         return answer
 
     def own(self, met: npt.NDArray[np.bool_], sides: Sides) -> Codes:
         """Return the rows that meet their own copies: in a block, and of a table that is compared with itself."""
         return np.flatnonzero((self.times > 1) & met & np.diag(sides.allowed)[sides.of_row]).astype(np.int32)
+
+    def every(self, left: Codes, right: Codes) -> tuple[npt.NDArray[np.int64], Codes, Codes]:
+        """Return all pairs of records that pairs of rows stand for: number of the pair of rows, and the two rows."""
+        across = self.times[left] * self.times[right]
+        number = np.repeat(np.arange(left.size), across)
+        step = np.arange(number.size) - np.repeat(np.cumsum(across) - across, across)
+        wide = self.times[right][number]
+        # the copies of a row follow it
+        a, b = left[number] + step // wide, right[number] + step % wide
+        once = (left[number] != right[number]) | (a < b)
+        a, b = a[once].astype(np.int32), b[once].astype(np.int32)
+        return number[once], np.minimum(a, b), np.maximum(a, b)
 
     def spread(
         self, left: Codes, right: Codes, probability: Floats, threshold: float

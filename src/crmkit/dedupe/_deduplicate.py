@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +24,7 @@ from crmkit.dedupe._steps import ids_of_pairs
 from crmkit.dedupe._train import MAX_PAIRS, Setting, Trained, named, prepared_for, train
 from crmkit.dedupe.fields import check_columns, encode_field
 from crmkit.dedupe.model import FellegiSunter, as_probability
-from crmkit.errors import OptionError
+from crmkit.errors import DataWarning, OptionError
 from crmkit.results import Frozen
 
 Codes = npt.NDArray[np.int32]
@@ -42,7 +43,8 @@ class Deduplication(Frozen):
     pairs : DataFrame
         The pairs compared that reach `min_probability`, best first: `left` and `right` (record ids), `match_weight` (log2
         odds, in bits), `probability`; with `same` or `veto` also `decided`, by the model or by one of these. Of records that are
-        alike in everything compared the first stands for all: the others are listed once each, beside it.
+        alike in everything compared, the pairs are listed too, unless all pairs were more than `max_pairs`: then, with a warning,
+        each is listed once beside the first of them, which stands for all.
     sizes : DataFrame
         One row per cluster of two records or more, the largest first, as in `Clusters`.
     model : FellegiSunter
@@ -136,8 +138,7 @@ def deduplicate(
     min_probability : float, default 0.001
         Least probability of a pair in `pairs`; 0 keeps all that were compared.
     max_pairs : int, default 20,000,000
-        Most pairs to make, summed over rules; about 12 bytes each, and 60 while their weights are summed. Known and checked
-        before any is made.
+        Most pairs to make, summed over rules; about 50 bytes each at the peak. Known and checked before any is made.
     max_block : int, optional
         Most records in one block.
     max_cluster : int, default 100
@@ -222,7 +223,9 @@ def deduplicate(
     threshold = float(threshold)
     if target_precision is not None:
         threshold = threshold_for(probability, target_precision, compared.times)
-    pair, left, right, node = _pairs_of_records(prepared.copies, compared, probability, threshold)
+    # of what is no link, only the mean over the pairs between clusters takes notice
+    cut = 0.0 if method == "average" else threshold
+    pair, left, right, node = _pairs_of_records(prepared.copies, compared, probability, threshold, cut)
     number = _cluster.clustered(
         n, left, right, probability[pair], threshold, method, sure.vetoes, sure.veto_of, sure=sure.links(), node=node
     )
@@ -232,9 +235,7 @@ def deduplicate(
     of_row[prepared.order] = number
     return Deduplication(
         clusters=per_record(frame, id, ids, "cluster", of_row),
-        pairs=pairs_frame(
-            prepared, left, right, weights[pair], by_model[pair], min_probability, None if settled is None else settled[pair]
-        ),
+        pairs=_listed(prepared, compared, weights, by_model, settled, threshold, min_probability, setting.max_pairs),
         sizes=_frame.table(sizes, kind=frame.kind),
         model=model,
         quality=quality_of(model, prepared, trained, probability, threshold, by_model),
@@ -299,11 +300,11 @@ def pairs_frame(
     right: npt.NDArray[np.int32],
     weights: npt.NDArray[np.float64],
     probability: npt.NDArray[np.float64],
-    least: float,
+    least: float = 0.0,
     settled: npt.NDArray[np.int8] | None = None,
 ) -> Any:
     """Return the pairs of at least some probability, best first; ties by the content of the records."""
-    kept = np.flatnonzero(probability >= least if settled is None else (probability >= least) | (settled == _certain.SAME))
+    kept = np.flatnonzero(probability >= least)
     kept = kept[np.lexsort((right[kept], left[kept], -weights[kept]))]
     return _frame.table(
         {
@@ -316,17 +317,50 @@ def pairs_frame(
     )
 
 
+def _listed(
+    prepared: Prepared,
+    compared: Compared,
+    weights: npt.NDArray[np.float64],
+    probability: npt.NDArray[np.float64],
+    settled: npt.NDArray[np.int8] | None,
+    threshold: float,
+    least: float,
+    most: int,
+) -> Any:
+    """Return the pairs of records of at least some probability, and those that are certainly one person."""
+    enough = probability >= least if settled is None else (probability >= least) | (settled == _certain.SAME)
+    copies, times, kept = prepared.copies, compared.times, np.flatnonzero(enough)
+    left, right = compared.left[kept], compared.right[kept]
+    if copies is not None and times is not None:
+        if int(times[kept].sum()) <= most:
+            number, left, right = copies.every(left, right)
+        else:
+            sure = probability[kept] if settled is None else _certain.probability_of(probability[kept], settled[kept])
+            number, left, right = copies.spread(left, right, sure, threshold)
+            msg = (
+                f"with records that are alike there are {int(times[kept].sum()):,} pairs to list, more than max_pairs={most:,}: "
+                "`pairs` has such records once, beside the first; clusters and estimates are complete. Drop records that are "
+                "there very often, or raise max_pairs; warnings.simplefilter silences this"
+            )
+            warnings.warn(msg, DataWarning, stacklevel=3)
+        kept = kept[number]
+    certain = None if settled is None else settled[kept]
+    return pairs_frame(prepared, left, right, weights[kept], probability[kept], settled=certain)
+
+
 def _pairs_of_records(
-    copies: Copies | None, compared: Compared, probability: npt.NDArray[np.float64], threshold: float
+    copies: Copies | None, compared: Compared, probability: npt.NDArray[np.float64], threshold: float, least: float
 ) -> tuple[Any, Codes, Codes, Codes | None]:
-    """Return the pairs that are listed and followed: number of the comparison, rows, and the row every row is one with."""
+    """Return pairs enough to be followed: number of the comparison, two rows, and the row that every row is one with."""
     if copies is None:
         return slice(None), compared.left, compared.right, None
     one = compared.left[(compared.left == compared.right) & (probability >= threshold)]
     joined = np.zeros(copies.of.size, dtype=np.bool_)
     joined[one] = True
     node = np.where(joined[copies.of], copies.of, np.arange(copies.of.size, dtype=np.int32))
-    return *copies.spread(compared.left, compared.right, probability, threshold), node
+    kept = np.flatnonzero(probability >= least)
+    number, left, right = copies.spread(compared.left[kept], compared.right[kept], probability[kept], threshold)
+    return kept[number], left, right, node
 
 
 def _households(prepared: Prepared, columns: Sequence[str], person: npt.NDArray[np.int64]) -> Any:

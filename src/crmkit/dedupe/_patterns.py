@@ -73,7 +73,10 @@ class Compared:
 
     def total(self, values: npt.NDArray[Any]) -> float:
         """Sum a value of each pair over the pairs of records."""
-        return float(values.sum() if self.times is None else values @ self.times)
+        if self.times is None:
+            return float(values.sum())
+        pieces = _threads.chunks(values.size, PIECE)
+        return float(sum(float(values[start:stop] @ self.times[start:stop]) for start, stop in pieces))
 
 
 class Outside:
@@ -171,12 +174,15 @@ def _collapsed(codes: npt.NDArray[Any], sizes: Sequence[int], width: int, times:
         counts = np.bincount(of_pair, weights=times, minlength=len(levels))
         return Patterns(np.ascontiguousarray(levels), counts.astype(np.float64), of_pair)
     if width:
-        # sums of whole numbers are exact, in whatever order
-        counts = np.bincount(codes, weights=times, minlength=width)
-        found = np.flatnonzero(counts)
+        seen = np.zeros(width)
+        for start, stop in _threads.chunks(codes.size, PIECE):
+            # sums of whole numbers are exact, in whatever order
+            some = slice(start, stop)
+            seen += np.bincount(codes[some], weights=None if times is None else times[some], minlength=width)
+        found = np.flatnonzero(seen)
         number = np.zeros(width, dtype=np.int32)
         number[found] = np.arange(found.size, dtype=np.int32)
-        of_pair, counts = number[codes], counts[found]
+        of_pair, counts = number[codes], seen[found]
     else:
         found, inverse = np.unique(codes, return_inverse=True)
         of_pair = inverse.astype(np.int32)

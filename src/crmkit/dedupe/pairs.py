@@ -22,7 +22,7 @@ COLUMNS_PER_RULE = 3
 FIELDS_TO_JUDGE = 2  # outside the rule: how often one field agrees cannot tell matches from non-matches
 PIECE = 1 << 20  # pairs of one piece of work; a piece has whole rows, so it may be larger
 AT_ONCE = 8  # pieces made before the first of them is used
-BYTES_PER_PAIR = 12  # two row numbers and a pattern; a pair that is kept needs three times as much
+BYTES_PER_PAIR = 50  # two row numbers, a pattern, a weight and a probability, and what arrays in the making add
 
 
 def default_blocks(
