@@ -202,8 +202,11 @@ def test_scores_are_those_of_the_functions(page, survey, log):
 
 
 def test_the_holdout_forecasts_from_the_past_alone(page, shop, log):
-    words = re.search(r"With the purchases up to ([\d-]+) alone, BG/NBD expected ([\d,]+) purchase days of the ([\d,]+) "
-                      r"customers known by then in the (\d+) days that followed, .*?; there were ([\d,]+)", page.html)  # fmt: skip
+    words = re.search(
+        r"With the purchases up to ([\d-]+) alone, BG/NBD expected ([\d,]+) purchase days of the ([\d,]+) "
+        r"customers known by then in the (\d+) days that followed, .*?; there were ([\d,]+)",
+        page.html,
+    )
     eve, expected, known, days, happened = (word.replace(",", "") for word in words.groups())
     cut = str(pd.Timestamp(eve) + pd.Timedelta(days=1))
     lines = shop.transactions
@@ -231,8 +234,8 @@ def test_other_frames_and_categories_give_the_same_page(shop, survey):
     plain = report(shop.transactions, survey=survey, order="order_id").html
     lines = {name: shop.transactions[name].tolist() for name in shop.transactions}
     told = {name: survey[name].tolist() for name in survey}
-    for build in (pl.DataFrame, pa.table):
-        assert report(build(lines), survey=build(told), order="order_id").html == plain
+    for make in (pl.DataFrame, pa.table):
+        assert report(make(lines), survey=make(told), order="order_id").html == plain
     categories = sorted({*shop.transactions["customer_id"], "never"})
     by_code = shop.transactions.assign(customer_id=pd.Categorical(shop.transactions["customer_id"], categories=categories))
     told_by_code = survey.assign(customer_id=survey["customer_id"].astype("category"))

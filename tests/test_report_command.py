@@ -14,7 +14,6 @@ import pytest
 from crmkit import __main__ as command
 from crmkit import __version__, datasets
 from crmkit._report import build, report
-from crmkit.errors import CrmkitError
 
 matplotlib = pytest.importorskip("matplotlib")
 # few customers determine little, which the functions say, and which is not what is tested here
@@ -36,7 +35,13 @@ def survey(shop):
 @pytest.fixture
 def short(monkeypatch):
     """The report without the parts that cost most: what is read from a file shows in the others."""
-    monkeypatch.setattr(build, "PARTS", [part for part in build.PARTS if part.name in ("data", "segments", "feedback", "experiment")])
+    monkeypatch.setattr(
+        build, "PARTS", [part for part in build.PARTS if part.name in ("data", "segments", "feedback", "experiment")]
+    )
+
+
+def orders(rows):
+    return pd.DataFrame(rows, columns=["customer_id", "timestamp", "amount"]).astype({"timestamp": "datetime64[s]"})
 
 
 def one_line(text):
@@ -374,6 +379,11 @@ def test_bytes_that_are_not_utf8_are_read_where_it_is_told(folder, capsys):
     assert "--encoding latin-1" in one_line(capsys.readouterr().err)
     assert command.main(["report", "o.csv", "--encoding", "latin-1"]) == 0
     assert "1 customer over" in (folder / "crmkit-report.html").read_text(encoding="utf-8")
+
+
+def without(monkeypatch, *names):
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 def test_a_missing_pyarrow_is_named_with_its_command(folder, monkeypatch, capsys):

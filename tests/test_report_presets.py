@@ -22,13 +22,15 @@ def text(rows, separator=","):
 
 
 # an order of two lines, one with a discount and a part refunded, one cancelled, one that was never paid, one without e-mail
-SHOPIFY = """Name,Email,Financial Status,Paid at,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,Discount Amount,Created at,\
-Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Cancelled at,Refunded Amount,Id
-#1001,Ann@x.org,paid,2024-03-01 10:33:24 +0100,fulfilled,EUR,40.00,4.90,7.17,44.90,0.00,2024-03-01 10:33:24 +0100,2,Tea,10.00,T1,,0.00,1
+SHOPIFY = """Name,Email,Financial Status,Paid at,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,\
+Discount Amount,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Cancelled at,Refunded Amount,Id
+#1001,Ann@x.org,paid,2024-03-01 10:33:24 +0100,fulfilled,EUR,40.00,4.90,7.17,44.90,0.00,2024-03-01 10:33:24 +0100,\
+2,Tea,10.00,T1,,0.00,1
 #1001,Ann@x.org,,,,,,,,,,2024-03-01 10:33:24 +0100,1,Cup,20.00,,,,
 #1002,bob@x.org,partially_refunded,2024-07-02 09:00:00 +0200,fulfilled,EUR,45.00,0.00,7.18,45.00,5.00,2024-07-02 09:00:00 +0200,\
 1,Pot,50.00,P1,,9.00,2
-#1003,ann@x.org,refunded,2024-07-05 08:00:00 +0200,,EUR,20.00,0,0,20.00,0,2024-07-05 08:00:00 +0200,1,Cup,20.00,C1,2024-07-06 08:00:00 +0200,20.00,3
+#1003,ann@x.org,refunded,2024-07-05 08:00:00 +0200,,EUR,20.00,0,0,20.00,0,2024-07-05 08:00:00 +0200,\
+1,Cup,20.00,C1,2024-07-06 08:00:00 +0200,20.00,3
 #1004,cid@x.org,pending,,,EUR,10.00,0,0,10.00,0,2024-08-01 08:00:00 +0200,1,Tea,10.00,T1,,0.00,4
 #1005,,paid,2024-08-02 08:00:00 +0200,,EUR,10.00,0,0,10.00,0,2024-08-02 00:30:00 +0200,1,Tea,10.00,T1,,0.00,5
 """
@@ -45,7 +47,11 @@ def test_the_lines_of_a_shop_order_are_one_purchase_of_its_customer():
     assert rows["item_id"].tolist() == ["T1", "Cup", "P1", "T1", "P1"]
     assert str(rows["timestamp"].dt.tz) == "Europe/Berlin"
     assert rows["timestamp"].iloc[3] == pd.Timestamp("2024-08-02 00:30", tz="Europe/Berlin")
-    assert dict(found.notes) == {"orders not paid": 1, "orders cancelled": 1, "refunds, dated as their orders for want of a date": 1}
+    assert dict(found.notes) == {
+        "orders not paid": 1,
+        "orders cancelled": 1,
+        "refunds, dated as their orders for want of a date": 1,
+    }
 
 
 def test_times_with_two_offsets_are_those_of_utc_unless_a_clock_is_named():
@@ -129,12 +135,32 @@ def test_a_frame_of_numbers_is_read_like_the_file():
 @pytest.mark.parametrize(
     ("rows", "preset", "error", "words"),
     [
-        (SHOPIFY.replace("Lineitem price", "Price"), "shopify", ColumnError, r"no column 'Lineitem price'.*Preset 'shopify' needs it"),
-        (ENGLISH.replace("InvoiceNo", "Number"), "erp", ColumnError, r"no column of the order; exports of preset 'erp' call it one of"),
+        (
+            SHOPIFY.replace("Lineitem price", "Price"),
+            "shopify",
+            ColumnError,
+            r"no column 'Lineitem price'.*Preset 'shopify' needs it",
+        ),
+        (
+            ENGLISH.replace("InvoiceNo", "Number"),
+            "erp",
+            ColumnError,
+            r"no column of the order; exports of preset 'erp' call it one of",
+        ),
         (ENGLISH.replace("2,9.50", "2,nine"), "erp", DataError, r"column 'UnitPrice': row 0 holds 'nine', which is no number"),
-        (ENGLISH.replace(",1,9.50,No", ',1,"9,50",No'), "erp", DataError, r"some numbers have a decimal comma, others a decimal point"),
+        (
+            ENGLISH.replace(",1,9.50,No", ',1,"9,50",No'),
+            "erp",
+            DataError,
+            r"some numbers have a decimal comma, others a decimal point",
+        ),
         (ENGLISH.replace("2024-01-31", "01/31/2024"), "erp", DataError, r"not written in one way that can be read; say how"),
-        (ENGLISH.replace("2,9.50", "-2,-9.50"), "erp", DataError, r"1 rows have a negative quantity and a negative price, the first in row 0"),
+        (
+            ENGLISH.replace("2,9.50", "-2,-9.50"),
+            "erp",
+            DataError,
+            r"1 rows have a negative quantity and a negative price, the first in row 0",
+        ),
         (STRIPE.replace("Paid", "Failed").replace("Refund", "Dispute"), "stripe", DataError, r"no purchase is left of 5 rows"),
         (STRIPE.splitlines()[0] + "\n", "stripe", DataError, r"the frame has no rows"),
         (STRIPE, "paypal", OptionError, r"preset='paypal'"),

@@ -207,7 +207,9 @@ def _checks(found: Health, asked: Asked) -> dict[str, tuple[str, str]]:
         else ("No row lacks an id.")
     )
     for column, word, rows in found.words:
-        ids += f" Column {column!r}: {word!r} stands in {people(rows, 'row')}, read as one id; if it means none, strangers are one."
+        ids += (
+            f" Column {column!r}: {word!r} stands in {people(rows, 'row')}, read as one id; if it means none, strangers are one."
+        )
     silence = f"{count(found.silent_days)} of {count(found.days)} days have no order"
     if found.silent_days:
         day, length = found.longest_silence
@@ -241,12 +243,10 @@ def _checks(found: Health, asked: Asked) -> dict[str, tuple[str, str]]:
     once, buyers, low_end, high_end = found.once
     single = f"{percent(once / buyers)} of the customers ordered once ({INTERVAL} {percent(low_end)} to {percent(high_end)});"
     single += f" {found.mean_orders:.1f} orders each on average."
-    n_repeated = found.repeated
-    twice = (
-        f"{people(n_repeated, 'line')} repeat another to the last detail: they count in amounts twice."
-        if n_repeated
-        else ("No line repeats another.")
-    )
+    n_repeated, repeat = found.repeated, "repeats" if found.repeated == 1 else "repeat"
+    twice = "No line repeats another."
+    if n_repeated:
+        twice = f"{people(n_repeated, 'line')} {repeat} another to the last detail: they count in amounts twice."
     # a closed weekday explains its own days
     long_silence = found.longest_silence[1] >= 7 if found.days >= 28 else False
     return {

@@ -44,15 +44,15 @@ class Holdout:
     draws: int
 
 
-def find(log: EventLog) -> Holdout | Lacking:
-    """Fit every model to what came before the last quarter, and see what it says of it."""
+def find(log: EventLog, names: list[str]) -> Holdout | Lacking:
+    """Fit models to what came before the last quarter, and see what they say of it."""
     first, last = days_of(log)
     if last - first < SHORTEST:
         return Lacking(f"the log spans {last - first + 1} days; below {SHORTEST} there is no quarter worth holding out")
     days = (last - first + 1) // 4
     eve, end = log.clock.date(last - days), log.clock.date(last)
     known = clv.split(log, calibration_end=eve, end=end).known
-    models = {name: quietly(fit, known) for name, fit in MODELS.items()}
+    models = {name: quietly(MODELS[name], known) for name in names or MODELS}
     fitted = {name: model for name, model in models.items() if not isinstance(model, Lacking) and model.converged}
     if not fitted:
         reasons = [model.reason for model in models.values() if isinstance(model, Lacking)]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from crmkit import churn, metrics, targeting
 from crmkit._report.asked import Lacking, attempt, days_of
 from crmkit._report.page import Column, element, figure, table
@@ -59,6 +57,7 @@ class Risk:
     past: tuple[str, ...]  # cutoffs learnt from in the trial
     trial: str  # the later cutoff
     ranked: metrics.RankingReport
+    foretold: float  # mean probability in the trial
     curve: targeting.ProfitCurve | Lacking
     model: churn.ChurnModel
     today: str
@@ -112,7 +111,7 @@ def find(asked: Asked, _: dict[str, Any]) -> Risk:
     if asked.truth is not None:
         silence = asked.truth.of_customer.assign(silence=asked.truth.silence(days / 7))["silence"]
         rows = rows.assign(true_p=silence.reindex(rows.index))
-    return Risk(window, days, tuple(past), trial, ranked, curve, model, today, rows, choice)
+    return Risk(window, days, tuple(past), trial, ranked, float(forecast.mean()), curve, model, today, rows, choice)
 
 
 def _worth(panel: pd.DataFrame, margin: float) -> Any:
@@ -154,7 +153,7 @@ def tell(found: Risk, asked: Asked) -> Markup:
     if ranked.calibration is not None:
         picture = canvas(3.4)
         plot.churn_calibration(ranked.calibration, ax=picture.axes[0])
-        words = f"Expected {percent(ranked.metrics.attrs.get('mean', np.nan))}." if "mean" in ranked.metrics.attrs else ""
+        words = f"{percent(found.foretold)} were foretold to leave, {percent(ranked.base_rate.value)} did."
         pieces.append(
             figure(
                 picture,
@@ -163,6 +162,12 @@ def tell(found: Risk, asked: Asked) -> Markup:
                 f"Chart of the share that left by probability of leaving. {words}",
             )
         )
+        held = ranked.base_rate.ci_low <= found.foretold <= ranked.base_rate.ci_high
+        pieces.append(element("p", words))
+        if not held:
+            pieces.append(
+                note("That is off by more than chance: times have changed. Trust the order of the list more than its profits.")
+            )
     pieces += _profit(found, asked)
     pieces += _targets(found, asked)
     limits = (
@@ -231,7 +236,7 @@ def _targets(found: Risk, asked: Asked) -> list[Any]:
         ("To be contacted", f"{count(choice.contacted)}, {limit}"),
         ("Expected cost", money(choice.expected_cost)),
         ("Expected profit", money(choice.expected_profit)),
-        ("Without a limit", money(choice.unlimited_profit)),
+        *([("Without a limit", money(choice.unlimited_profit))] if costs.budget is not None else []),
         ("If everybody were contacted", money(choice.everybody_profit)),
     ]
     pieces: list[Any] = [element("h3", "Whom to contact today"), facts_table(f"The choice as of {found.today}", facts)]

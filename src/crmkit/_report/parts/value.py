@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Value", "code", "find", "tell"]
 
 TOP = 20
+SOUND = "well identified"  # what a model says of itself where the data determine its parameters
 DRAWS = 20_000_000  # of customers' futures, in all
 
 
@@ -64,13 +65,11 @@ def find(asked: Asked, found: dict[str, Any]) -> Value:
     FitError
         The purchases do not determine a model.
     """
-    held = attempt(holdout.find, asked.log)
     summary = clv.summarize(asked.log, unit="W")
-    name = "BG/NBD" if isinstance(held, Lacking) else held.chosen
-    buying: Any = quietly(holdout.MODELS[name], summary)
-    if isinstance(buying, Lacking) or not buying.converged:
-        name = "BG/NBD"
-        buying = clv.fit_bg_nbd(summary)
+    fitted = _sound({name: quietly(fit, summary) for name, fit in holdout.MODELS.items()})
+    held = attempt(holdout.find, asked.log, list(fitted))
+    name = next(iter(fitted), "BG/NBD") if isinstance(held, Lacking) else held.chosen
+    buying = fitted[name] if name in fitted else clv.fit_bg_nbd(summary)
     # the spend model knows positive amounts only: repeat purchases for nothing say nothing about it
     free = (summary["frequency"] > 0) & (summary["monetary_value"] <= 0)
     spend = attempt(clv.fit_gamma_gamma, summary.assign(frequency=summary["frequency"].where(~free, 0)))
@@ -105,6 +104,12 @@ def find(asked: Asked, found: dict[str, Any]) -> Value:
             true_share=true["share"],
         )
     return Value(name, buying, spend, int(free.sum()), rows, interval.purchases, interval.value, weeks, draws, equity, held)
+
+
+def _sound(models: dict[str, Any]) -> dict[str, Any]:
+    """Keep the models whose search ended, and of these those that the data determine, where there are any."""
+    ended = {name: model for name, model in models.items() if not isinstance(model, Lacking) and model.converged}
+    return {name: model for name, model in ended.items() if model.diagnosis == SOUND} or ended
 
 
 def tell(found: Value, asked: Asked) -> Markup:
