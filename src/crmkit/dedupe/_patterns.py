@@ -168,6 +168,7 @@ def _coded(columns: Sequence[npt.NDArray[np.int8]], sizes: Sequence[int]) -> npt
 
 def _collapsed(codes: npt.NDArray[Any], sizes: Sequence[int], width: int, times: npt.NDArray[Any] | None = None) -> Patterns:
     """Find the distinct patterns, and count the pairs of each; a pair counts `times` over."""
+    counts: npt.NDArray[Any]
     if codes.ndim == 2:  # no machine word holds a pattern
         levels, inverse = np.unique(codes, axis=0, return_inverse=True)
         of_pair = inverse.ravel().astype(np.int32)
