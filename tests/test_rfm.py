@@ -93,6 +93,29 @@ def test_refunded_customers_are_absent():
     assert crm.rfm.summarize(orders, refunds="subtract").index.tolist() == [2]
 
 
+def test_what_comes_after_the_day_is_not_known():
+    lines = pd.DataFrame(
+        {
+            "customer_id": [1, 1, 1, 2, 2],
+            "timestamp": [
+                pd.Timestamp(day) for day in ("2024-01-05", "2024-01-15", "2024-02-03", "2024-01-31 23:59", "2024-02-01 00:01")
+            ],
+            "amount": [10.0, 20.0, -20.0, 5.0, 7.0],
+            "order": ["a", "b", "b", "c", "c"],
+        }
+    )
+    for order in (None, "order"):
+        log = crm.events(lines, order=order, refunds="subtract")
+        found = crm.rfm.summarize(log, as_of="2024-01-31")
+        assert found.to_numpy().tolist() == [[16, 2, 30.0], [0, 1, 5.0]]
+        pd.testing.assert_frame_equal(found, crm.rfm.summarize(log.until("2024-02-01"), as_of="2024-01-31"))
+        assert crm.rfm.summarize(log)["monetary"].tolist() == [10.0, 12.0]
+    lazy = crm.rfm.summarize(pl.from_pandas(lines).lazy(), as_of="2024-01-31", order="order", refunds="subtract")
+    assert lazy.collect().sort("customer_id")["monetary"].to_list() == [30.0, 5.0]
+    with pytest.raises(DataError, match="no purchase lies on or before 2024-01-04"):
+        crm.rfm.summarize(log, as_of="2024-01-04")
+
+
 # ── scores ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 summaries = st.lists(

@@ -103,6 +103,16 @@ def test_other_customers_are_not_described():
     assert crm.rfm.profile(segments.tolist(), summary)["customers"].sum() == 40
 
 
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_as_many_other_customers_are_not_described_either(kind):
+    segments, summary = customers()
+    others = pd.DataFrame({"customer_id": [f"d{i:03}" for i in range(40)], "segment": segments.astype(str).to_numpy()})
+    tables = [others, summary.reset_index()]
+    segments, summary = map(pl.from_pandas if kind == "polars" else pa.Table.from_pandas, tables)
+    with pytest.raises(DataError, match="different ids, or the same in another order"):
+        crm.rfm.profile(segments, summary)
+
+
 # ── transitions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 states = st.dictionaries(st.integers(0, 12), st.sampled_from(["A", "B", "C"]), min_size=1)
@@ -145,6 +155,10 @@ def test_transitions_refuse_what_they_cannot_follow():
         crm.rfm.transitions(["A"], one)
     with pytest.raises(DataError, match="no column of customer ids"):
         crm.rfm.transitions(pl.DataFrame({"segment": ["A"]}), one)
+    numbered = pd.DataFrame({"customer_id": [7, 8], "segment": ["A", "B"]})
+    with pytest.raises(DataError, match=r"after: the index of the frame numbers its rows.*set_index\('customer_id'\)"):
+        crm.rfm.transitions(one, numbered)
+    assert crm.rfm.transitions(numbered.set_index("customer_id"), numbered[::-1].set_index("customer_id"))["value"].max() == 1.0
     with pytest.raises(DataError, match="before: there are no customers"):
         crm.rfm.transitions(one.iloc[:0], one)
     with pytest.raises(OptionError, match="level"):
@@ -234,6 +248,15 @@ def test_planted_clusters_are_found_and_stable():
     assert kept.assign(*summary.to_numpy().T).tolist() == truth.tolist()
     assert int(kept.assign(5, 40, 4000)) == 1
     assert "stability" in repr(found)
+
+
+def test_a_measure_that_was_the_same_for_all_says_little_of_others():
+    rng = np.random.default_rng(3)
+    days, spent = rng.integers(1, 300, 200), rng.gamma(2.0, 50.0, 200)
+    summary = pd.DataFrame({"recency_days": days, "frequency": 7, "monetary": spent})
+    model = crm.rfm.cluster(summary, k=3).model
+    assert model.scale[1] == 1.0
+    assert model.assign(days, 8, spent).tolist() == model.assign(days, 7, spent).tolist()
 
 
 def test_clusters_of_noise_are_told_by_their_stability():

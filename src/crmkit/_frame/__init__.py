@@ -16,7 +16,7 @@ from crmkit._frame._ids import Ids, Labelled, Labels, encode, ids
 from crmkit._frame._lazy import Lazy, expressions, is_lazy, read_lazy
 from crmkit._frame._numbers import flags, numbers, readonly
 from crmkit._frame._out import Categories, Moments, is_frame, listed, per_label, rows_like, series_like, table
-from crmkit._frame._read import Frame, as_pandas, first_place, read, rows_are
+from crmkit._frame._read import Frame, as_pandas, first_place, is_numbered, read, rows_are
 from crmkit._frame._store import labels_from_plain, labels_to_plain, moment_from_plain, moment_to_plain
 from crmkit._frame._text import Text, text
 from crmkit._frame._time import Clock, Times, times
@@ -48,6 +48,7 @@ __all__ = [
     "ids",
     "is_frame",
     "is_lazy",
+    "is_numbered",
     "labels_from_plain",
     "labels_to_plain",
     "listed",

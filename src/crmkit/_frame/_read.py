@@ -116,6 +116,11 @@ def _has_pyarrow() -> bool:
     return True
 
 
+def is_numbered(frame: Frame) -> bool:
+    """Whether the index of a pandas frame is the number of the row, and no id."""
+    return frame.kind == "pandas" and isinstance(frame.native.index, pd.RangeIndex) and frame.native.index.name is None
+
+
 def first_place(bad: Any) -> tuple[int, int]:
     """How many rows are flagged, and the first of them."""
     return int(bad.sum()), int(bad.argmax())

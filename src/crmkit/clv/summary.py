@@ -69,6 +69,9 @@ def summarize(
     Days are calendar days of the wall clock of the column's zone, and times are differences of dates: ``recency`` of two
     purchases at 23:59 and 00:01 is one day. A customer who first bought on `end` has T = 0, and tells a fit nothing.
 
+    Refunds are taken off wherever they were made, after `end` too: an order that was sent back later is no purchase. Where that
+    must not be known, pass ``log.until(...)``.
+
     References
     ----------
     Fader, Hardie & Lee (2005), "Counting your customers" the easy way, Marketing Science 24(2), 275-284.

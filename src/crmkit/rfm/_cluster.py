@@ -174,8 +174,8 @@ def cluster(summary: Any, /, *, k: int | None = None, transform: str = "log", rn
         raise DataError(msg)
     moved = _transformed(points, transform)
     shift, scale = moved.mean(axis=0), moved.std(axis=0)
-    # a measure that is the same for everybody tells nobody apart
-    scale = np.where(scale > 0, scale, 1.0)
+    # a measure that is the same for everybody tells nobody apart; its deviation is the rounding of its mean
+    scale = np.where(np.ptp(points, axis=0) > 0, scale, 1.0)
     standard = (moved - shift) / scale
     sample = generator.permutation(len(standard))[:SAMPLE]
     tried: dict[int, tuple[float, Longs, Floats, bool]] = {}

@@ -20,8 +20,8 @@ def summarize_lazily(frame: Any, as_of: Any, monetary: str, columns: Any) -> Any
         msg = f"no purchase lies on or before {log.clock.date(last_day)}"
         raise DataError(msg)
     customers = (
-        log.orders()
-        .filter(nw.col("day") <= last_day)
+        log.known_until(last_day)
+        .orders()
         .group_by("customer")
         .agg(latest=nw.col("day").max(), orders=nw.len(), total=nw.col("amount").sum())
     )

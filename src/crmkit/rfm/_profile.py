@@ -206,6 +206,12 @@ def _by_customer(given: Any, keyword: str) -> _Side:
         frame = _frame.read(given)
         segments = _segments(frame)
         others = [name for name in frame.columns if name != "segment"]
+        if others and _frame.is_numbered(frame):
+            msg = (
+                f"{keyword}: the index of the frame numbers its rows, and says nothing of customers; set it first, as with"
+                f" .set_index({others[0]!r})"
+            )
+            raise DataError(msg)
         if frame.kind == "pandas":
             ids = _frame.ids(_frame.table({"id": frame.native.index.array}), "id")
         elif others:
@@ -256,8 +262,13 @@ def _aligned(segments: Any, frame: _frame.Frame) -> _frame.Ids:
         same = bool(index.equals(frame.native.index))
     else:
         others = [name for name in table.columns if name != "segment" and name in frame.columns]
-        same = not others or bool((_frame.ids(table, others[0]).codes == _frame.ids(frame, others[0]).codes).all())
+        same = not others or _same_ids(_frame.ids(table, others[0]), _frame.ids(frame, others[0]))
     if not same:
         msg = "segments and summary have different ids, or the same in another order; bring them into one order first"
         raise DataError(msg)
     return groups
+
+
+def _same_ids(one: _frame.Ids, other: _frame.Ids) -> bool:
+    # codes alone are places among the ids of their own frame
+    return bool((other.labels.codes_of(one.labels.values, what="customer")[one.codes] == other.codes).all())

@@ -27,8 +27,8 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
     log : EventLog or DataFrame
         Purchases; a frame takes the column keywords of `crmkit.events`.
     as_of : date-like, optional
-        The day to look back from, included: later purchases are not seen, and customers who had not bought by then are
-        absent. Default: the day of the log's last event.
+        The day to look back from, included: nothing later is seen, and customers who had not bought by then are absent.
+        Default: the day of the log's last event.
     monetary : {"total", "mean"}, default "total"
         The sum of a customer's orders, or their mean.
     **columns
@@ -52,7 +52,8 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
 
     Notes
     -----
-    Days are calendar days of the wall clock of the column's zone: an order at 23:59 is one day before one at 00:01.
+    Days are calendar days of the wall clock of the column's zone: an order at 23:59 is one day before one at 00:01. A refund
+    that comes after `as_of` is not known yet: an order that it takes back stands in full.
 
     References
     ----------
@@ -83,9 +84,14 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
         return summarize_lazily(log, as_of, monetary, columns)
     log = _events.as_log(log, **columns)
     log.require("time", "amount")
-    orders, clock = log.orders, log.clock
-    last_day = int(log.lines.time.max()) // clock.ticks_per_day if as_of is None else clock.day(as_of, keyword="as_of")
+    clock = log.clock
+    earliest, latest = (int(moment) // clock.ticks_per_day for moment in (log.lines.time.min(), log.lines.time.max()))
+    last_day = latest if as_of is None else clock.day(as_of, keyword="as_of")
+    # refunds, and lines of an order, that come later are not known yet; orders of one moment are all before or all after
+    if earliest <= last_day < latest and (log.refunds == "subtract" or log.lines.order_code is not None):
+        log = log.until(clock.date(last_day + 1))
 
+    orders = log.orders
     recency = np.empty(log.n_customers, np.int64)
     frequency = np.empty(log.n_customers, np.int64)
     total = np.empty(log.n_customers, np.float64)
