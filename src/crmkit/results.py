@@ -34,6 +34,11 @@ def critical_value(level: object) -> float:
     return -NormalDist().inv_cdf((1.0 - confidence_level(level)) / 2.0)
 
 
+def in_percent(level: float) -> str:
+    """Write a level so that 99.5% does not read as certainty."""
+    return f"{100.0 * level:.10g}%"
+
+
 class Shown:
     """Base of results: a notebook shows what they print, and the tables in them that are about no single customer."""
 
@@ -117,13 +122,14 @@ class Estimate(Shown):
         return format(self.value, spec) if spec else str(self)
 
     def __str__(self) -> str:
-        return f"{self.value:.6g} ({self.level:.0%} {self.method} interval {self.ci_low:.6g} to {self.ci_high:.6g}, n={self.n:g})"
+        around = f"{in_percent(self.level)} {self.method} interval {self.ci_low:.6g} to {self.ci_high:.6g}"
+        return f"{self.value:.6g} ({around}, n={self.n:g})"
 
     def _repr_html_(self) -> str:
         own = {field.name for field in dataclasses.fields(Estimate)}
         rows = [
             ("value", self.value),
-            (f"{100 * self.level:g} % interval", f"{self.ci_low:.6g} to {self.ci_high:.6g}"),
+            (in_percent(self.level).replace("%", " % interval"), f"{self.ci_low:.6g} to {self.ci_high:.6g}"),
             ("standard error", self.se),
             ("n", f"{self.n:,.6g}"),
             ("method", self.method),

@@ -18,7 +18,7 @@ from crmkit.clv._rows import COLUMNS, read_histories
 from crmkit.clv._units import horizon_in
 from crmkit.clv.gamma_gamma import COLUMNS as SPEND_COLUMNS
 from crmkit.clv.gamma_gamma import GammaGamma, read_spends
-from crmkit.results import Estimate, Model, Shown
+from crmkit.results import Estimate, Model, Shown, in_percent
 
 __all__ = ["PredictionInterval", "prediction_interval"]
 
@@ -60,7 +60,7 @@ class PredictionInterval(Shown):
     note: str
 
     def __repr__(self) -> str:
-        lines = [f"{self.level:.0%} prediction intervals over {self.horizon:g}, {self.draws:,} draws"]
+        lines = [f"{in_percent(self.level)} prediction intervals over {self.horizon:g}, {self.draws:,} draws"]
         for name in ("purchases", "value"):
             found = getattr(self, name)
             if found is not None:

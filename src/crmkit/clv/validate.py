@@ -16,7 +16,7 @@ from crmkit.clv._holdout import RIVALS, Holdout, log_scores
 from crmkit.clv._intervals import drawn_futures
 from crmkit.clv._purchase import PurchaseModel
 from crmkit.errors import OptionError
-from crmkit.results import Estimate, Shown, confidence_level
+from crmkit.results import Estimate, Shown, confidence_level, in_percent
 
 __all__ = ["Evaluation", "compare", "evaluate"]
 
@@ -94,8 +94,8 @@ class Evaluation(Shown):
         lines += [f"  {name:<9}  {getattr(self, name)}" for name in ("log_score", "mae", "rmse", "bias", "skill")]
         if self.interval is not None:
             ends = f"{self.interval.ci_low:,.6g} to {self.interval.ci_high:,.6g}"
-            lines.append(f"  {self.coverage_level:.0%} prediction interval of the total: {ends}")
-            lines.append(f"  {self.coverage_level:.0%} prediction intervals of customers held in {self.coverage:.1%}")
+            lines.append(f"  {in_percent(self.coverage_level)} prediction interval of the total: {ends}")
+            lines.append(f"  {in_percent(self.coverage_level)} prediction intervals of customers held in {self.coverage:.1%}")
         if self.skill.ci_low > 0.0:
             verdict = "better than"
         else:

@@ -9,7 +9,7 @@ from typing import Any
 
 from crmkit import _frame
 from crmkit.experiment._ratio import SampleRatio
-from crmkit.results import Frozen
+from crmkit.results import Frozen, in_percent
 
 __all__ = ["Comparison"]
 
@@ -100,7 +100,7 @@ def _sentence(row: dict[str, Any], level: float, *, many: bool) -> str:
     text += f" {_change(row['value'], share=share)}"
     if math.isfinite(row["ci_low"]) and math.isfinite(row["ci_high"]):
         low, high = (_change(row[end], share=share, unit=False) for end in ("ci_low", "ci_high"))
-        text += f" ({level:.0%} interval {low} to {high})"
+        text += f" ({in_percent(level)} interval {low} to {high})"
     if math.isfinite(row["p_value"]):
         text += f", p = {row['p_value']:.2g}"
         text += f" ({row['p_adjusted']:.2g} adjusted for looking at all)" if many else ""

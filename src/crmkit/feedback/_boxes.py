@@ -136,7 +136,8 @@ def top_box(
     Notes
     -----
     With weights, strata or clusters the interval is that of as many answers as would have the linearised variance without
-    them (see `nps`). The mean has a t interval; a single answer has none, and ``reason`` says so.
+    them (see `nps`). The mean has a t interval; a single answer has none, and ``reason`` says so, and where all answer alike it
+    has no width. Answers that weigh nothing count among ``answers`` and nowhere else.
 
     Examples
     --------
@@ -337,13 +338,13 @@ def ces(
         return _satisfaction(answers, easy, (low, high), level, "wilson", min_n, flipped=direction == "effort")
     found = _means(answers, answers.scores.astype(np.float64), (low, high), level)
     hidden, reasons = hide(found["answers"], min_n)
-    for g in np.flatnonzero(~hidden & (found["answers"] == 1)):
+    for g in np.flatnonzero(~hidden & (found["weighing"] == 1)):
         reasons[g] = "one answer: no interval"
     if answers.groups is None and reasons[0]:
         # an Estimate has no place for a reason
         msg = f"column {score!r}: {reasons[0]}"
         raise DataError(msg)
-    warn_single(int((~hidden & (found["answers"] == 1)).sum()), "interval of its mean")
+    warn_single(int((~hidden & (found["weighing"] == 1)).sum()), "interval of its mean")
     columns: dict[str, Any] = {name: np.where(hidden, np.nan, found[name]) for name in ("value", "ci_low", "ci_high", "se")}
     columns |= {"n": found["n"], "level": np.full(hidden.size, level), "method": ["t"] * hidden.size}
     if answers.groups is None:
@@ -374,9 +375,10 @@ def _satisfaction(
     low, high = np.full(n.size, np.nan), np.full(n.size, np.nan)
     low[there], high[there] = share_ends(x[there], effective[there], method, level)
     hidden, reasons = hide(n, min_n)
-    for g in np.flatnonzero(~hidden & (n == 1)):
+    alone = ~hidden & (means["weighing"] == 1)
+    for g in np.flatnonzero(alone):
         reasons[g] = "one answer: no interval of the mean"
-    warn_single(int((~hidden & (n == 1)).sum()), "interval of its mean")
+    warn_single(int(alone.sum()), "interval of its mean")
     ends = (scale[1], scale[0]) if flipped else scale
     numbers = {
         "value": share.mean,
@@ -420,7 +422,7 @@ def _means(answers: _answers.Answers, values: Floats, scale: tuple[int, int], le
     from scipy.special import stdtrit
 
     found = _design.means(values, answers.group, answers.n_groups, answers.design or _design.alike(answers.scores.size))
-    several = found.n > 1
+    several = found.weighing > 1
     t = np.where(several & (found.df > 0), stdtrit(np.maximum(found.df, 1.0), (1.0 + level) / 2.0), np.nan)
     se = np.where(several, found.se, np.nan)
     mean = np.where(found.n > 0, found.mean, np.nan)
@@ -431,4 +433,5 @@ def _means(answers: _answers.Answers, values: Floats, scale: tuple[int, int], le
         "se": se,
         "n": found.n if answers.design is None else found.n_effective,
         "answers": found.n,
+        "weighing": found.weighing,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
@@ -85,8 +84,8 @@ class Change(Shown):
     mix : Estimate
         Part of it that comes from groups becoming larger or smaller.
     table : DataFrame
-        One row per group, with its label in ``group``: ``share_before``, ``share_after``, ``value_before``, ``value_after``, and
-        its parts ``within`` and ``mix``, which add up to those above.
+        One row per group, with its label in ``group``: ``share_before``, ``share_after``, ``value_before``, ``value_after`` (NaN
+        where the group was not there), and its parts ``within`` and ``mix``, which add up to those above.
 
     Examples
     --------
@@ -272,7 +271,7 @@ def trend(
         },
         kind=read.kind,
     )
-    p_value = 2.0 * NormalDist().cdf(-abs(z))
+    p_value = math.erfc(abs(z) / math.sqrt(2.0))  # with all digits of the small ones
     return Trend(table, slope, z, p_value, float(SCALE * centre), period, window)
 
 
@@ -360,26 +359,26 @@ def decompose_change(
     if np.isnan(r0 + r1).all():
         msg = "no group is there both before and after, so nothing can be compared within"
         raise DataError(msg)
+    seen0, seen1 = r0, r1
     alone = np.isnan(r0) | np.isnan(r1)
     r0, r1 = np.where(np.isnan(r0), r1, r0), np.where(np.isnan(r1), r0, r1)
     s0, s1 = (np.nan_to_num(spread(side.share, codes)) for side, codes in ((one, codes1), (two, codes2)))
-    v0, v1 = (np.nan_to_num(spread(side.variance, codes)) for side, codes in ((one, codes1), (two, codes2)))
+    e0, e1 = (np.nan_to_num(spread(side.error, codes)) for side, codes in ((one, codes1), (two, codes2)))
     shares, rates, moved, shifted = (s0 + s1) / 2.0, (r0 + r1) / 2.0, r1 - r0, s1 - s0
     within, mix = shares * moved, rates * shifted
-    # influence of one answer: a by being in its group, b for each point its answer is off the group's rate
+    # what a share, and what a rate, moves each part by; a rate counts whatever the share of its group on that side
     errors = {"total": 0.0, "within": 0.0, "mix": 0.0}
-    for side, s, r, v, sign in ((one, s0, r0, v0, -1.0), (two, s1, r1, v1, 1.0)):
-        there = s > 0.0
-        per = np.where(there, 1.0 / np.where(there, s, 1.0), 0.0)
-        lone = np.where(alone, 1.0, 0.0)  # the rate of a group that is alone enters the mix by its whole share
+    for side, s, r, e, sign in ((one, s0, r0, e0, -1.0), (two, s1, r1, e1, 1.0)):
         parts = {
-            "total": (sign * r, np.full(g, sign)),
-            "within": (moved / 2.0, np.where(alone, 0.0, sign * shares * per)),
-            "mix": (sign * rates, shifted * per / 2.0 * (1.0 + lone)),
+            "total": (sign * r, sign * s),
+            "within": (moved / 2.0, np.where(alone, 0.0, sign * shares)),
+            # the rate of a group that is alone enters the mix by its whole share
+            "mix": (sign * rates, np.where(alone, shifted, shifted / 2.0)),
         }
-        for name, (a, b) in parts.items():
-            centred = np.zeros(g) if side.known else a - (s * a).sum()
-            errors[name] += float((s * (centred**2 + b**2 * v)).sum()) / side.n
+        for name, (by_share, by_rate) in parts.items():
+            if not side.known:
+                errors[name] += float((s * (by_share - (s * by_share).sum()) ** 2).sum()) / side.n
+            errors[name] += float(np.square(by_rate * e).sum())
     total = float((s1 * r1).sum() - (s0 * r0).sum())
     size = one.n + two.n
     found = {
@@ -390,8 +389,8 @@ def decompose_change(
         "group": [*one.labels.as_index(), *two.labels.as_index()[came]],
         "share_before": s0,
         "share_after": s1,
-        "value_before": r0,
-        "value_after": r1,
+        "value_before": seen0,
+        "value_after": seen1,
         "within": within,
         "mix": mix,
     }
@@ -485,12 +484,12 @@ def _slope(counts: Codes, size: Codes, how: Interval) -> tuple[Estimate, float]:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Rates:
-    """A rate per group with its share and the variance of single answers."""
+    """A rate per group with its standard error and its share."""
 
     labels: _frame.Labels
     value: Floats
     share: Floats
-    variance: Floats
+    error: Floats
     n: float
     known: bool  # whether shares are known, not sampled
     kind: str
@@ -521,8 +520,6 @@ def _rates(table: Any, by: str | None, value: str, n: str, se: str, share: str |
     rate = _frame.numbers(frame, value, keyword="value", moderate=True)
     error = _frame.numbers(frame, se, keyword="se", nonnegative=True, moderate=True)
     in_order = np.argsort(ids.codes)
-    # the variance of single answers is such that the error of the group's rate comes out as it went in
-    total = float(size.sum())
     fraction = part / part.sum()
-    variance = error**2 * np.where(fraction > 0.0, total * fraction, size)
-    return Rates(ids.labels, rate[in_order], fraction[in_order], variance[in_order], total, share is not None, frame.kind)
+    total = float(size.sum())
+    return Rates(ids.labels, rate[in_order], fraction[in_order], error[in_order], total, share is not None, frame.kind)

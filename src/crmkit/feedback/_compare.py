@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
@@ -12,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
-from crmkit.errors import DataError, LimitError, OptionError
-from crmkit.feedback import _answers
+from crmkit.errors import DataError, DataWarning, LimitError, OptionError
+from crmkit.feedback import _answers, _design
 from crmkit.feedback._nps import PSEUDO, SCALE, Interval, checked_scale, count, effective_counts, worth
 from crmkit.feedback._weights import Weights
 from crmkit.intervals import _paired, adjust_pvalues
@@ -86,8 +87,8 @@ class Homogeneity(Shown):
     value : float
         The common score, each group weighted by its precision.
     chi_square, chi_square_p_value : float
-        The usual test of the table of promoters, passives and detractors: another question, since distributions can differ
-        where scores do not.
+        The usual test of the table of promoters, passives and detractors, unweighted: another question, since distributions can
+        differ where scores do not.
     chi_square_df : int
         Its degrees of freedom.
     groups : int
@@ -201,7 +202,8 @@ def nps_difference(
     "wald" and "adjusted_wald": :math:`\theta_1 - \theta_2 \pm z \sqrt{s_1^2 + s_2^2}` with the standard errors of `nps`. "score"
     combines Tango's interval of each group as MOVER does, with
     :math:`\sqrt{(\theta_1 - l_1)^2 + (u_2 - \theta_2)^2}` below and its mirror image above; its p-value is that at which the
-    interval ends at zero. Groups that change places give the mirror image, to the bit.
+    interval ends at zero. Groups that change places give the mirror image, to the bit. With `by`, groups that share clusters or
+    strata move together: the correlation of their scores, linearised as their variances are, is taken off either.
 
     Paired answers: the variance of the single differences. "adjusted_wald" then adds three pairs, spread over both answers as
     `pseudo` is over one; "score" is MOVER with the correlation of the two answers.
@@ -246,7 +248,9 @@ def nps_difference(
 
     if by is None:
         one, two = side(first, None)[1], side(second, None)[1]
-        found = _differences(one, two, how)
+        if cluster is not None:
+            _warn_of_shared(first, second, cluster)
+        found = _differences(one, two, how, np.zeros(1))
         numbers = {name: float(values[0]) for name, values in found.items()}
         total = one.n[0] + two.n[0]
         return Difference(**numbers, n=total.item(), level=how.level, method=method)
@@ -262,7 +266,11 @@ def nps_difference(
         msg = f"{g:,} groups make {g * (g - 1) // 2:,} pairs, more than {MOST_PAIRS:,}; compare each with the whole instead"
         raise LimitError(msg)
     left, right = np.triu_indices(g, 1)
-    found = _differences(counted.at(left), counted.at(right), how)
+    together = np.zeros(left.size)
+    if answers.design is not None:
+        z = worth(answers.scores, bounds).astype(np.float64)
+        together = _design.correlation(z, answers.group, g, answers.design, left, right)
+    found = _differences(counted.at(left), counted.at(right), how, together)
     columns: dict[str, Any]
     if len(groups.columns) == 1:
         _, labels, codes = groups.columns[0]
@@ -527,18 +535,34 @@ def _refuse_alike(se: Floats, method: str) -> None:
         raise DataError(msg)
 
 
-def _differences(one: Counted, two: Counted, how: Interval) -> dict[str, Floats]:
-    """Differences of independent scores, pair by pair."""
+def _warn_of_shared(first: Any, second: Any, cluster: str) -> None:
+    """Say that clusters of one name in two frames are taken for different ones."""
+    names = _frame.ids(first, cluster, keyword="cluster").labels
+    shared = int((names.codes_of(_frame.ids(second, cluster, keyword="cluster").labels.as_index(), what="second") >= 0).sum())
+    if shared:
+        msg = (
+            f"column {cluster!r}: {shared:,} clusters are in both sets of answers by name, and are taken for different ones; if"
+            " they are the same, put all answers into one frame and compare with by=, which takes into account that they move"
+            " together. Silence with warnings.simplefilter('ignore', crmkit.errors.DataWarning)."
+        )
+        warnings.warn(msg, DataWarning, stacklevel=3)
+
+
+def _differences(one: Counted, two: Counted, how: Interval, together: Floats) -> dict[str, Floats]:
+    """Differences of scores, pair by pair; `together` is how they are correlated."""
     theta1, theta2 = (one.up - one.down) / one.of, (two.up - two.down) / two.of
     centre1, se1 = _paired.adjusted_moments(one.up, one.down, one.of, _added(how))
     centre2, se2 = _paired.adjusted_moments(two.up, two.down, two.of, _added(how))
-    se = np.sqrt(se1**2 + se2**2)
+    # the squares of like terms first: exchanged groups then give the same bits
+    se = np.sqrt(np.maximum((se1**2 + se2**2) - 2.0 * together * (se1 * se2), 0.0))
     if how.method == "score":
 
         def distances(z: float) -> tuple[Floats, Floats]:
             low1, high1 = _paired.tango_ends(one.up, one.down, one.of, z)
             low2, high2 = _paired.tango_ends(two.up, two.down, two.of, z)
-            return np.hypot(theta1 - low1, high2 - theta2), np.hypot(high1 - theta1, theta2 - low2)
+            ends = ((theta1 - low1, high2 - theta2), (high1 - theta1, theta2 - low2))
+            below, above = (np.sqrt(np.maximum((a * a + b * b) - 2.0 * together * (a * b), 0.0)) for a, b in ends)
+            return below, above
 
         return _moved(theta1, theta2, se, distances, how)
     _refuse_alike(se, how.method)

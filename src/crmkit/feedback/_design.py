@@ -37,6 +37,7 @@ class Means:
     se: Floats
     df: Floats
     n: Codes
+    weighing: Codes  # answers with a weight above zero: the others say nothing about the spread
     n_effective: Floats  # of a simple random sample with the same standard error
 
 
@@ -66,9 +67,10 @@ def read(frame: _frame.Frame, *, weight: Any, strata: str | None, cluster: str |
         unit = np.unique(stratum * (int(unit.max(initial=0)) + 1) + unit, return_inverse=True)[1].ravel()
     if kept.all():
         return Design(w, stratum, unit, cells)
-    return Design(
-        w[kept], None if stratum is None else stratum[kept], None if unit is None else unit[kept], tuple(c[kept] for c in cells)
-    )
+    if unit is not None:
+        # clusters that are left out altogether are no units of any stratum
+        unit = np.unique(unit[kept], return_inverse=True)[1].ravel()
+    return Design(w[kept], None if stratum is None else stratum[kept], unit, tuple(c[kept] for c in cells))
 
 
 def alike(n: int) -> Design:
@@ -92,6 +94,7 @@ def means(z: Floats, group: Codes, n_groups: int, design: Design) -> Means:
     w = design.weight
     total = np.bincount(group, w, n_groups)
     n = np.bincount(group, minlength=n_groups)
+    weighing = np.bincount(group, w > 0.0, n_groups).astype(np.int64)
     if ((total <= 0.0) & (n > 0)).any():
         msg = f"all weights of {int(((total <= 0.0) & (n > 0)).sum()):,} groups are zero: they have no score; leave them out"
         raise DataError(msg)
@@ -102,26 +105,55 @@ def means(z: Floats, group: Codes, n_groups: int, design: Design) -> Means:
     if design.cells:
         var, df = _calibrated(w, off, group, n_groups, design, safe)
     else:
-        var, df = _total_variance(w * off / safe[group], group, n_groups, n, design)
+        var, df = _total_variance(w * off / safe[group], group, n_groups, design)
     kish = total**2 / np.where(n > 0, np.bincount(group, w * w, n_groups), 1.0)
-    plain = variance / np.maximum(n - 1, 1)
+    plain = variance / np.maximum(weighing - 1, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        n_effective = np.where((variance > 0.0) & (var > 0.0) & (n > 1), n * (plain / np.where(var > 0.0, var, 1.0)), kish)
-    return Means(mean, variance, np.sqrt(var), df, n, n_effective)
+        spread = (variance > 0.0) & (var > 0.0) & (weighing > 1)
+        n_effective = np.where(spread, weighing * (plain / np.where(var > 0.0, var, 1.0)), kish)
+    return Means(mean, variance, np.sqrt(var), df, n, weighing, n_effective)
 
 
-def _total_variance(u: Floats, group: Codes, n_groups: int, n: Codes, design: Design) -> tuple[Floats, Floats]:
-    """Variance of the sum of `u` in each group, and its degrees of freedom."""
+def correlation(z: Floats, group: Codes, n_groups: int, design: Design, left: Codes, right: Codes) -> Floats:
+    """Correlation of the weighted means of two groups, pair by pair: clusters that are in both move both, and so do strata."""
+    from scipy.sparse import csr_array
+
     if design.stratum is None and design.cluster is None:
-        return np.bincount(group, u * u, n_groups) * n / np.maximum(n - 1, 1), np.maximum(n - 1, 0).astype(np.float64)
+        return np.zeros(left.size)
+    w = design.weight
+    total = np.bincount(group, w, n_groups)
+    off = z - (np.bincount(group, w * z, n_groups) / total)[group]
+    u = w * off / total[group]
+    unit = np.arange(u.size) if design.cluster is None else design.cluster
+    if design.stratum is None:
+        sums = csr_array((u, (unit, group)))
+        shared = (sums.T @ sums).toarray()
+    else:
+        sizes = np.bincount(np.unique(np.column_stack([design.stratum, unit]), axis=0)[:, 0]).astype(np.float64)
+        factor = (sizes / np.maximum(sizes - 1.0, 1.0))[design.stratum]
+        sums = csr_array((u * np.sqrt(factor), (unit, group)))
+        means = csr_array((u * np.sqrt(factor / sizes[design.stratum]), (design.stratum, group)))
+        shared = (sums.T @ sums).toarray() - (means.T @ means).toarray()
+    spread = np.sqrt(np.maximum(np.diag(shared), 0.0))
+    product = spread[left] * spread[right]
+    found = np.divide(shared[left, right], product, out=np.zeros(left.size), where=product > 0.0)
+    return np.asarray(np.clip(found, -1.0, 1.0))
+
+
+def _total_variance(u: Floats, group: Codes, n_groups: int, design: Design) -> tuple[Floats, Floats]:
+    """Variance of the sum of `u` in each group, and its degrees of freedom."""
+    weighs = design.weight > 0.0
+    if design.stratum is None and design.cluster is None:
+        n = np.bincount(group, weighs, n_groups)
+        return np.bincount(group, u * u, n_groups) * n / np.maximum(n - 1.0, 1.0), np.maximum(n - 1.0, 0.0)
     if design.stratum is None:
         # each group is a sample of its own, of the clusters that are in it
         assert design.cluster is not None
         width = int(design.cluster.max(initial=0)) + 1
-        pairs, at = np.unique(group * width + design.cluster, return_inverse=True)
-        sums, of = np.bincount(np.ravel(at), u), pairs // width
+        pairs, at = np.unique(group[weighs] * width + design.cluster[weighs], return_inverse=True)
+        sums, of = np.bincount(np.ravel(at), u[weighs]), pairs // width
         clusters = np.bincount(of, minlength=n_groups)
-        _refuse_single((clusters == 1) & (n > 0), "a group", "all its answers are one")
+        _refuse_single(clusters == 1, "a group", "all its answers are one")
         square, plain = np.bincount(of, sums * sums, n_groups), np.bincount(of, sums, n_groups)
         factor = clusters / np.maximum(clusters - 1, 1)
         return np.maximum(square - plain**2 / np.maximum(clusters, 1), 0.0) * factor, np.maximum(clusters - 1.0, 0.0)
@@ -158,13 +190,12 @@ def _calibrated(w: Floats, off: Floats, group: Codes, n_groups: int, design: Des
     solve = np.linalg.pinv(gram, hermitian=True)
     variance, df = np.empty(n_groups), np.empty(n_groups)
     everyone = np.zeros(off.size, np.int64)
-    n = np.array([off.size])
     for g in range(n_groups):
         # a group is a domain of the calibrated sample: everybody outside counts zero
         value = np.where(group == g, off, 0.0)
         slopes = solve @ sum(np.bincount(column, w * value, size) for column in columns)
         residual = value - sum(slopes[column] for column in columns)
-        var, degrees = _total_variance(w * residual / total[g], everyone, 1, n, design)
+        var, degrees = _total_variance(w * residual / total[g], everyone, 1, design)
         variance[g], df[g] = var[0], degrees[0]
     return variance, df
 

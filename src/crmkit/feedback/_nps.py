@@ -151,6 +151,7 @@ def nps(
         others is hidden too, since the total would give it away.
     population : int, optional
         Size of the finite population sampled from, without `by`: a survey of half of all customers is surer than its size says.
+        Not for "bootstrap".
     replicates : int, default 2000
         Resamples of "bootstrap", 100 to 1,000,000.
     rng : int, Generator or None, default 0
@@ -300,14 +301,17 @@ def net_result(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval
     counts = count(z, answers.group, answers.n_groups)
     n = counts.sum(axis=1)
     effective, df = n.astype(np.float64), np.maximum(n - 1.0, 0.0)
-    shares = counts / np.maximum(n, 1)[:, None]
+    shares, weighing = counts / np.maximum(n, 1)[:, None], n
     if answers.design is not None:
         if how.method == "bootstrap":
             msg = 'method="bootstrap" resamples answers that count alike; with weight=, strata= or cluster= choose another method'
             raise OptionError(msg)
-        effective, df, shares = _weighted(answers, z, how)
+        effective, df, shares, weighing = _weighted(answers, z, how)
     shown = effective
     if population is not None:
+        if how.method == "bootstrap":
+            msg = 'method="bootstrap" resamples an endless population; with population= choose another method'
+            raise OptionError(msg)
         effective = effective / max(1.0 - n[0] / population, 1e-12)
     down, up = shares[:, 0] * effective, shares[:, 2] * effective
     if answers.design is None and population is None:
@@ -317,7 +321,7 @@ def net_result(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval
     there = n > 0
     low, high, se = (np.full(n.size, np.nan) for _ in range(3))
     low[there], high[there], se[there] = net_ends(
-        up[there], down[there], effective[there], how, n[there], df[there], counts[there]
+        up[there], down[there], effective[there], how, weighing[there], df[there], counts[there]
     )
     clipped = (low < -1.0) | (high > 1.0)
     low, high = SCALE * np.maximum(low, -1.0), SCALE * np.minimum(high, 1.0)
@@ -390,8 +394,8 @@ def net_ends(
     return centre - z * se, centre + z * se, se
 
 
-def _weighted(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval) -> tuple[Floats, Floats, Floats]:
-    """Effective answers, degrees of freedom and weighted shares of each group."""
+def _weighted(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval) -> tuple[Floats, Floats, Floats, Codes]:
+    """Effective answers, degrees of freedom and weighted shares of each group; and how many answers weigh anything."""
     assert answers.design is not None
     worths = z.astype(np.float64)
     found = _design.means(worths, answers.group, answers.n_groups, answers.design)
@@ -399,7 +403,7 @@ def _weighted(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval)
     shares = total / np.where(total.sum(axis=1) > 0, total.sum(axis=1), 1.0)[:, None]
     # the t interval has its own place for the degrees of freedom
     effective = found.n_effective if how.method == "t" else _design.shrunk(found, answers.design, how.level)
-    return effective, found.df, shares
+    return effective, found.df, shares, found.weighing
 
 
 def effective_counts(answers: _answers.Answers, z: npt.NDArray[np.int8], how: Interval) -> tuple[Floats, Floats, Floats, Any]:
@@ -408,7 +412,7 @@ def effective_counts(answers: _answers.Answers, z: npt.NDArray[np.int8], how: In
     if answers.design is None:
         n = counts.sum(axis=1)
         return counts[:, 2].astype(np.float64), counts[:, 0].astype(np.float64), n.astype(np.float64), n
-    effective, _, shares = _weighted(answers, z, how)
+    effective, _, shares, _ = _weighted(answers, z, how)
     return shares[:, 2] * effective, shares[:, 0] * effective, effective, effective
 
 
@@ -418,7 +422,8 @@ def hide(n: Codes, min_n: int) -> tuple[npt.NDArray[np.bool_], list[str]]:
     reasons = [""] * n.size
     for g in np.flatnonzero(hidden):
         reasons[g] = "no answers" if n[g] == 0 else f"fewer than {min_n} answers"
-    if hidden.sum() == 1 and n.size > 1 and n[hidden][0] > 0:
+    # a group without answers hides nothing, and protects nobody
+    if (hidden & (n > 0)).sum() == 1 and not hidden.all():
         least = int(np.where(hidden, np.iinfo(np.int64).max, n).argmin())
         hidden[least] = True
         reasons[least] = "hidden lest the total give the other hidden group away"

@@ -236,6 +236,9 @@ def _tuple_target(groups: _frame.Groups, targets: Mapping[Any, float]) -> Floats
         count, row = _frame.first_place(unknown)
         msg = f"columns {columns}: {count:,} answers with labels that have no wanted share, the first in row {row}"
         raise DataError(msg)
+    if target.sum() <= 0.0:
+        msg = f"columns {columns}: no wanted share is above zero"
+        raise DataError(msg)
     return target
 
 

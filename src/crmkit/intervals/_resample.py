@@ -56,7 +56,8 @@ def bootstrap(
     Returns
     -------
     tuple of two floats or two arrays
-        Lower and upper end; arrays for several samples.
+        Lower and upper end; arrays for several samples. Both are the statistic itself where all values are alike, or there is
+        one only: resamples of it show no other.
 
     Raises
     ------
@@ -132,7 +133,14 @@ def counts_ends(rows: Floats, statistic: Statistic, replicates: int, level: floa
     low, high = np.empty(len(distinct)), np.empty(len(distinct))
     for i, row in enumerate(distinct):
         draws = _options.generator(seed).multinomial(int(row.sum()), row / row.sum(), size=replicates)
-        low[i], high[i] = _percentiles(np.asarray(statistic(draws), dtype=np.float64), level)
+        found = np.asarray(statistic(draws), dtype=np.float64)
+        if found.shape != (replicates,):
+            msg = (
+                f"statistic={statistic!r} gives shape {found.shape} for counts of shape {draws.shape}, not one number for each"
+                " resample: categories are along the last axis, as in c[..., 0] and c.sum(axis=-1)"
+            )
+            raise OptionError(msg)
+        low[i], high[i] = _percentiles(found, level)
     of_row = np.ravel(of_row)
     return low[of_row].reshape(rows.shape[:-1]), high[of_row].reshape(rows.shape[:-1])
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from crmkit import _frame, _options
 from crmkit.errors import DataError, OptionError
-from crmkit.results import Frozen, confidence_level, critical_value
+from crmkit.results import Frozen, confidence_level, critical_value, in_percent
 from crmkit.uplift._data import (
     Bools,
     Floats,
@@ -86,7 +86,7 @@ class Evaluation(Frozen):
         return [verdict(*row) for row in zip(score, value, low, high, p, strict=True)]
 
     def __str__(self) -> str:
-        whole = f"{self.level:.0%} interval {self.effect_low:.4g} to {self.effect_high:.4g}, n={self.n:,}"
+        whole = f"{in_percent(self.level)} interval {self.effect_low:.4g} to {self.effect_high:.4g}, n={self.n:,}"
         return "\n".join([f"Treating everybody changes the outcome by {self.effect:.4g} ({whole}).", *self.sentences])
 
     def __repr__(self) -> str:

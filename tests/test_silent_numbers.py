@@ -1,0 +1,172 @@
+"""Inputs that used to give a wrong number without a word: each is now right, refused by name, or said."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from pytest import approx
+
+from crmkit import feedback, intervals
+from crmkit.errors import DataError, DataWarning, OptionError
+from crmkit.results import Estimate
+
+# ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_level_is_not_rounded_to_certainty():
+    shown = Estimate.normal(0.5, 0.1, n=10, level=0.995, method="wald")
+    assert "(99.5% wald interval" in str(shown)
+    assert "99.5 % interval" in shown._repr_html_()
+    assert "(95% wald interval" in str(Estimate.normal(0.5, 0.1, n=10, level=0.95, method="wald"))
+
+
+# ── intervals ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "statistic",
+    [lambda c: (c[2] - c[0]) / c.sum(), lambda c: c.sum(), lambda c: c[..., :2]],
+    ids=["places", "total", "columns"],
+)
+def test_a_statistic_of_counts_that_mixes_resamples_is_refused(statistic):
+    with pytest.raises(OptionError, match=r"statistic=.* shape .*last axis"):
+        intervals.bootstrap([300, 200, 500], statistic, counts=True)
+
+
+# ── feedback ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def weighted(scores, weights):
+    return pd.DataFrame({"score": scores, "w": np.asarray(weights, float)})
+
+
+def test_answers_that_weigh_nothing_change_no_interval():
+    some = weighted([10, 9, 3, 8, 10, 2], [1, 2, 1, 1, 3, 1])
+    more = pd.concat([some, weighted([0, 10, 5], [0, 0, 0])])
+    for method in ("adjusted_wald", "t", "score"):
+        one, two = (feedback.nps(frame, weight="w", method=method) for frame in (some, more))
+        assert (two.se, two.ci_low, two.ci_high) == approx((one.se, one.ci_low, one.ci_high))
+    one, two = (feedback.csat(frame.assign(score=frame["score"] // 2 + 0), scale=(0, 5), weight="w") for frame in (some, more))
+    assert (two.mean_se, two.mean_ci_low) == approx((one.mean_se, one.mean_ci_low))
+
+
+def test_one_answer_with_a_weight_has_no_interval_of_its_mean():
+    frame = weighted([5, 3], [1, 0])
+    with pytest.warns(DataWarning, match="single answer"):
+        found = feedback.csat(frame, weight="w")
+    assert math.isnan(found.mean_se)
+    assert math.isnan(found.mean_ci_low)
+    assert "one answer" in found.reason
+    with pytest.warns(DataWarning, match="single answer"):
+        score = feedback.nps(frame, weight="w", method="t")
+    assert (score.ci_low, score.ci_high) == (-100.0, 100.0)
+
+
+def test_clusters_without_answers_are_units_of_no_stratum():
+    rng = np.random.default_rng(0)
+    cluster = np.arange(400) // 5
+    score = rng.integers(0, 11, 400).astype(float)
+    score[(cluster >= 45) & (cluster < 70)] = np.nan
+    frame = pd.DataFrame({"score": score, "region": np.repeat(["a", "b"], 200), "shop": cluster})
+    with_gaps = feedback.nps(frame, strata="region", cluster="shop", missing="drop")
+    without = feedback.nps(frame.dropna(), strata="region", cluster="shop")
+    assert (with_gaps.se, with_gaps.n) == approx((without.se, without.n))
+
+
+def test_a_bootstrap_does_not_leave_a_finite_population_out():
+    with pytest.raises(OptionError, match=r"bootstrap.*population="):
+        feedback.nps([10] * 30 + [2] * 10, method="bootstrap", population=41)
+
+
+def test_an_empty_group_does_not_give_a_hidden_one_away():
+    frame = pd.DataFrame(
+        {"score": [10.0] * 9 + [2.0] * 3 + [np.nan] * 4 + [9.0] * 7, "shop": list("a" * 9 + "b" * 3 + "c" * 4 + "d" * 7)}
+    )
+    found = feedback.nps(frame, by="shop", min_n=5, missing="drop")
+    assert found["value"].isna().to_dict() == {"a": False, "b": True, "c": True, "d": True}
+
+
+def test_weights_for_nobody_are_refused():
+    frame = pd.DataFrame({"a": ["x", "y"], "b": ["u", "v"]})
+    with pytest.raises(DataError, match="no wanted share is above zero"):
+        feedback.poststratify(frame, by=["a", "b"], targets={("x", "u"): 0, ("y", "v"): 0})
+
+
+def test_a_group_with_a_share_of_zero_keeps_the_error_of_its_rate():
+    before = pd.DataFrame({"value": [60.0, 20.0], "n": [500, 500], "se": [3.0, 40.0], "share": [1.0, 0.0]}, index=["a", "b"])
+    after = pd.DataFrame({"value": [62.0, 22.0], "n": [300, 700], "se": [4.0, 3.0], "share": [0.5, 0.5]}, index=["a", "b"])
+    change = feedback.decompose_change(before, after, share="share")
+    # within = 0.75 (a after − a before) + 0.25 (b after − b before), of four independent rates
+    assert change.within.se == approx(math.sqrt(0.75**2 * (3**2 + 4**2) + 0.25**2 * (40**2 + 3**2)))
+
+
+def test_a_group_that_was_not_there_has_no_rate_there():
+    before = pd.DataFrame({"value": [60.0, 20.0], "n": [50, 50], "se": [3.0, 4.0]}, index=["a", "gone"])
+    after = pd.DataFrame({"value": [62.0, 10.0], "n": [50, 50], "se": [3.0, 4.0]}, index=["a", "new"])
+    change = feedback.decompose_change(before, after)
+    table = change.table.set_index("group")
+    assert table["value_before"].isna().to_dict() == {"a": False, "gone": False, "new": True}
+    assert table["value_after"].isna().to_dict() == {"a": False, "gone": True, "new": False}
+    assert change.total.value == approx(change.within.value + change.mix.value)
+
+
+def test_the_p_value_of_a_steep_trend_is_small_but_not_zero():
+    scores = [0] * 300 + [10] * 300 + [0] * 150 + [10] * 450
+    days = pd.to_datetime(["2024-01-05"] * 600 + ["2024-02-05"] * 600)
+    found = feedback.trend(pd.DataFrame({"score": scores, "timestamp": days}))
+    assert 8.5 < found.z < 12.0
+    assert found.p_value == approx(math.erfc(found.z / math.sqrt(2.0)), rel=1e-12)
+    assert found.p_value > 0.0
+
+
+def shops(rng, spread=2.0):
+    """Answers of two groups in each of 40 shops, which differ much more than the groups in them do."""
+    shop = np.repeat(np.arange(40), 20)
+    score = np.clip(np.round(8 + rng.normal(0, spread, 40)[shop] + rng.normal(0, 1.5, 800)), 0, 10).astype(int)
+    return pd.DataFrame({"score": score, "group": np.tile(np.repeat(["a", "b"], 10), 40), "shop": shop})
+
+
+@pytest.mark.parametrize("method", ["adjusted_wald", "wald", "score"])
+def test_groups_that_share_clusters_are_not_taken_for_independent(method):
+    found = [
+        feedback.nps_difference(shops(np.random.default_rng(seed)), by="group", cluster="shop", method=method).iloc[0]
+        for seed in range(60)
+    ]
+    spread = np.std([row["value"] for row in found])
+    assert 0.8 < np.mean([row["se"] for row in found]) / spread < 1.25
+    assert np.mean([row["ci_low"] <= 0.0 <= row["ci_high"] for row in found]) >= 0.85
+
+
+def test_the_correlation_of_groups_is_that_of_a_survey_variance():
+    """Linearised by hand: the difference of two domain means has the variance of the totals of their residuals by cluster."""
+    frame = shops(np.random.default_rng(1)).assign(region=lambda f: f["shop"] % 3)
+    frame["w"] = np.random.default_rng(2).uniform(0.5, 2.0, len(frame))
+    found = feedback.nps_difference(
+        frame, by="group", weight="w", strata="region", cluster="shop", method="wald", level=0.95
+    ).iloc[0]
+    z = np.where(frame["score"] >= 9, 1.0, np.where(frame["score"] <= 6, -1.0, 0.0))
+    u = np.zeros(len(frame))
+    for name, sign in (("a", 1.0), ("b", -1.0)):
+        here = (frame["group"] == name).to_numpy()
+        w = frame["w"].to_numpy() * here
+        u += sign * w * (z - (w @ z) / w.sum()) / w.sum()
+    by_shop = frame.assign(u=u).groupby(["region", "shop"])["u"].sum()
+    variance = sum(len(part) / (len(part) - 1) * ((part - part.mean()) ** 2).sum() for _, part in by_shop.groupby("region"))
+    # the intervals of `nps` widen each error for its few clusters, alike here
+    widened = [
+        feedback.nps(frame[frame["group"] == name], weight="w", strata="region", cluster="shop", method="wald") for name in "ab"
+    ]
+    plain = [
+        feedback.nps(frame[frame["group"] == name], weight="w", strata="region", cluster="shop", method="t") for name in "ab"
+    ]
+    factor = np.mean([one.se / two.se for one, two in zip(widened, plain, strict=True)])
+    assert found["se"] / factor == approx(100.0 * math.sqrt(variance), rel=0.01)
+
+
+def test_clusters_of_one_name_in_two_frames_are_said():
+    one, two = (shops(np.random.default_rng(seed)) for seed in (1, 2))
+    with pytest.warns(DataWarning, match=r"'shop': 40 clusters are in both"):
+        feedback.nps_difference(one, two, cluster="shop")
