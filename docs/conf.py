@@ -59,6 +59,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "min_reported_time": 60,
+    # a page nobody asked for, which loads scripts from elsewhere
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"

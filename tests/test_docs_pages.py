@@ -121,3 +121,22 @@ def test_the_parity_page_says_who_differs(tmp_path, monkeypatch):
     assert "| b |  |  | 7 | p 3: 7 |" in page
     parity.write(tmp_path / "parity.md")
     assert (tmp_path / "parity.md").read_text(encoding="utf-8") == page
+
+
+def test_faults_of_built_pages_are_found(tmp_path):
+    spec = importlib.util.spec_from_file_location("links", DOCS / "_ext" / "links.py")
+    links = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(links)
+    (tmp_path / "a.html").write_text(
+        '<p id="here"><a href="b.html#there">b</a><a href="https://x.org">x</a></p>', encoding="utf-8"
+    )
+    (tmp_path / "b.html").write_text('<h1 id="there"><img src="p.png" alt="words"></h1><a href="a.html">a</a>', encoding="utf-8")
+    (tmp_path / "p.png").write_bytes(b"")
+    assert links.faults(tmp_path) == []
+    (tmp_path / "b.html").write_text(
+        '<img src="p.png"><a href="c.html">c</a><script src="//cdn.org/x.js"></script>', encoding="utf-8"
+    )
+    found = "\n".join(links.faults(tmp_path))
+    assert found.count("\n") == 3
+    for words in ("b.html#there has no such place", "c.html is not there", "loaded from elsewhere", "p.png has no words"):
+        assert words in found
