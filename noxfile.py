@@ -100,9 +100,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session(default=True)
 def docs(session: nox.Session) -> None:
-    """Build the documentation; any warning, any reference that leads nowhere, is an error."""
+    """Build the documentation; any warning, any link that leads nowhere, is an error."""
     session.install("-e", ".[report]", *group("docs"))
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+    session.run("python", "docs/_ext/links.py", "docs/_build/html")
 
 
 @nox.session(default=False)
@@ -135,6 +136,17 @@ def peers(session: nox.Session) -> None:
     """Compare results with those of other libraries."""
     session.install("-e", ".", *group("peers"))
     session.run("python", "-m", "pytest", "tests/peers", *session.posargs)
+
+
+@nox.session(default=False)
+def engines(session: nox.Session) -> None:
+    """Ask DuckDB, polars and Spark for the same answers, run the pages that show how, and a large log in small; needs Java 17."""
+    session.install("-e", ".", *group("engines"))
+    tests = ["tests/test_engines.py", "tests/test_batches.py", "tests/test_docs_pages.py"]
+    # what the other sessions run, a missing engine would skip here too: it must not
+    session.run("python", "-c", "import duckdb, pyspark")
+    session.run("python", "-m", "pytest", *tests, "-k", "engine or batch or lazy or spark or duckdb or polars", *session.posargs)
+    session.run("python", "benchmarks/big_log.py", str(Path(session.create_tmp(), "big")), "--rows", "200000", "--memory", "200MB")
 
 
 @nox.session(default=False)

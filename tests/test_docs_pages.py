@@ -40,6 +40,7 @@ def label(page):
 
 # simulated purchases have ties, and the library says what it makes of them
 @pytest.mark.filterwarnings("ignore::crmkit.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=label)
 def test_the_python_of_a_page_runs(page):
     if page.stem in ON_A_FILE:
