@@ -58,7 +58,7 @@ def test_the_python_of_a_page_runs(page):
 def test_a_page_prints_what_comes_out(page):
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     said = []
-    test = doctest.DocTestParser().get_doctest("\n".join(blocks(page, "pycon")), {}, page.name, str(page), 0)
+    test = doctest.DocTestParser().get_doctest("\n\n".join(blocks(page, "pycon")), {}, page.name, str(page), 0)
     result = doctest.DocTestRunner(optionflags=options).run(test, out=said.append)
     assert result.failed == 0, "".join(said)
     assert result.attempted > 0
