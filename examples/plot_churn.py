@@ -132,8 +132,8 @@ for name, fitted, table in (
 # What a campaign would earn
 # --------------------------
 # Say that a churner kept makes three more orders, of the size that a model of spending
-# expects of them, from what was known at the cutoff. The offer costs 15, for all who take
-# it; a call costs 3; one churner in five accepts.
+# expects of them, from what was known at the cutoff. The offer costs EUR 15, for all who
+# take it; a call costs 3; one churner in five accepts.
 
 known = crm.clv.summarize(log.until("2024-10-01"), end="2024-09-30")
 worth = 3 * crm.clv.expected_spend(crm.clv.fit_gamma_gamma(known), known)
@@ -144,7 +144,7 @@ curve
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
-crm.plot.targeting_profit(curve, ax=ax)
+crm.plot.targeting_profit(curve, currency="EUR", ax=ax)
 plt.show()
 
 # %%

@@ -87,7 +87,7 @@ def test_the_window_shows_the_curve_and_the_length_chosen():
         assert ax.lines[0].get_ydata() == approx(100 * found.table["p_return"].to_numpy())
         assert len(ax.lines) == (2 if found.window is None else 4)
         assert ("every silence" in words(ax)) == (found.window is None)
-        assert f"{found.n_gaps:,} gaps" in words(ax)
+        assert f"n = {found.n_gaps:,} gaps" in ax.get_xlabel()
 
 
 def test_drivers_show_what_is_lost_the_most_first():

@@ -12,11 +12,13 @@ from crmkit.errors import MissingExtraError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "axes", "literal", "names_of", "note", "plain", "values_of"]
+__all__ = ["ACCENT", "INK", "MAIN", "MUTED", "PAPER", "axes", "literal", "names_of", "note", "plain", "values_of"]
 
 # told apart by people who do not tell colours apart, and in print: one is dark, one is light
 MAIN, ACCENT = "#1b4f72", "#e08a1e"
 INK, MUTED = "#1f2933", "#6b7785"
+# behind words that a line may cross
+PAPER = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
 def axes(ax: Axes | None) -> Axes:

@@ -40,8 +40,10 @@ def cells(
         if not np.isfinite(value):
             continue
         colour = "white" if value > 0.55 else _canvas.INK
-        ax.text(j, i, words[i][j], ha="center", va="center", size="small", color=colour)
+        written = ax.text(j, i, words[i][j], ha="center", va="center", size="small", color=colour)
         if doubtful is not None and doubtful[i, j]:
+            # no hatching through the number
+            written.set_bbox({"boxstyle": "round,pad=0.2", "facecolor": colours(value), "edgecolor": "none"})
             edge = "#e8eef3" if value > 0.2 else "#aab4be"
             ax.add_patch(_hatched((j - 0.5, i - 0.5), edge))
     ax.set_xticks(np.arange(len(columns)), columns)

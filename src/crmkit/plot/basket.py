@@ -77,7 +77,16 @@ def basket_rules(rules: Any, /, *, named: int = 5, ax: Axes | None = None) -> Ax
     words = []
     for number, place in enumerate(order[::-1][:count].tolist(), 1):
         at = (100.0 * support[place], 100.0 * confidence[place])
-        ax.annotate(str(number), at, (5, 5), textcoords="offset points", size="small", color=_canvas.INK, weight="bold")
+        ax.annotate(
+            str(number),
+            at,
+            (6, 6),
+            textcoords="offset points",
+            size="small",
+            color=_canvas.INK,
+            weight="bold",
+            bbox=_canvas.PAPER,
+        )
         left, right = (" + ".join(_canvas.literal(item) for item in side[place]) for side in sides)
         words.append(f"{number}  {left} → {right} ({lift[place]:.1f})")
     if words:
@@ -88,7 +97,7 @@ def basket_rules(rules: Any, /, *, named: int = 5, ax: Axes | None = None) -> Ax
     ax.xaxis.set_minor_locator(ticker.NullLocator())
     ax.set_xlabel(f"support (% of baskets), n = {support.size:,} rules")
     ax.set_ylabel("confidence (%)")
-    ax.set_ylim(0, 101)
+    ax.set_ylim(0, min(101.0, 112.0 * float(confidence.max())))
     _canvas.plain(ax, grid="both")
     return ax
 

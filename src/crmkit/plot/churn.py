@@ -224,8 +224,8 @@ def churn_window(window: Any, /, *, ax: Axes | None = None) -> Axes:
     --------
     >>> from crmkit import churn, datasets, plot
     >>> orders = datasets.make_transactions(n_customers=300).transactions
-    >>> plot.churn_window(churn.suggest_window(orders, order="order_id")).get_xlabel()
-    'days of silence'
+    >>> plot.churn_window(churn.suggest_window(orders, order="order_id")).get_ylabel()
+    'of those silent for longer, come back (%)'
     """
     if not isinstance(window, Window):
         msg = f"expected what churn.suggest_window returns, not a {type(window).__name__}"
@@ -250,13 +250,9 @@ def churn_window(window: Any, /, *, ax: Axes | None = None) -> Axes:
             f"\nasked for: at most {most:g} %"
         )
     ax.text(0.97, 0.96, words, transform=ax.transAxes, ha="right", va="top", color=_canvas.INK)
-    ax.text(
-        0.97, 0.62, f"{window.n_gaps:,} gaps of {window.n_customers:,} customers", transform=ax.transAxes, ha="right", va="top",
-        size="small", color=_canvas.MUTED,
-    )  # fmt: skip
     ax.set_xlim(0, float(days.max()))
     ax.set_ylim(0, 101)
-    ax.set_xlabel("days of silence")
+    ax.set_xlabel(f"days of silence (n = {window.n_gaps:,} gaps of {window.n_customers:,} customers)")
     ax.set_ylabel("of those silent for longer, come back (%)")
     _canvas.plain(ax, grid="both")
     return ax

@@ -8,6 +8,7 @@ import numpy as np
 
 from crmkit import _frame
 from crmkit.plot import _canvas
+from crmkit.results import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,8 @@ def feedback_nps(table: Any, /, *, overall: Estimate | None = None, ax: Axes | N
     ax.set_ylim(value.size - 0.5, -0.5)
     ax.set_xlim(max(-104.0, low.min(initial=0.0) - 8.0), min(104.0, high.max(initial=0.0) + 8.0))
     ax.axvline(0, color="#c5ccd3", linewidth=1, zorder=0.9)
-    ax.set_xlabel(f"Net Promoter Score, with {level[0]:.0%} interval".replace("%", " %") if level.size else "Net Promoter Score")
+    around = f", with {in_percent(float(level[0]))} interval".replace("%", " %") if level.size else ""
+    ax.set_xlabel(f"Net Promoter Score{around}")
     _canvas.plain(ax, grid="x")
     return ax
 
@@ -185,9 +187,10 @@ def feedback_trend(trend: Trend, /, *, ax: Axes | None = None) -> Axes:
         ax.plot(when[outside], value[outside], "o", color=_canvas.ACCENT, markersize=9, label="outside")
     n = int(_frame.numbers(table, "answers").sum())
     windows = "" if trend.window == 1 else f", windows of {trend.window}"
-    ax.set_xlabel(f"{trend.slope.value:+.2g} points per {trend.period} (p = {trend.p_value:.2g}), n = {n:,}{windows}")
-    ax.set_ylabel(f"Net Promoter Score, with {trend.slope.level:.0%} interval".replace("%", " %"))
-    ax.legend(frameon=False, loc="best")
+    each = {"D": "day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}.get(trend.period, trend.period)
+    ax.set_xlabel(f"{trend.slope.value:+.2g} points per {each} (p = {trend.p_value:.2g}), n = {n:,}{windows}")
+    ax.set_ylabel(f"Net Promoter Score, with {in_percent(trend.slope.level)} interval".replace("%", " %"))
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
     ax.figure.autofmt_xdate()
     _canvas.plain(ax, grid="y")
     return ax
@@ -239,7 +242,7 @@ def feedback_change(change: Change, /, *, ax: Axes | None = None) -> Axes:
     ax.axvline(0, color="#c5ccd3", linewidth=1, zorder=0.9)
     ax.set_yticks(place, names)
     ax.set_ylim(steps.size - 0.5, -0.7)
-    ax.set_xlabel(f"points, with {change.total.level:.0%} interval of mix and total".replace("%", " %"))
+    ax.set_xlabel(f"points, with {in_percent(change.total.level)} interval of mix and total".replace("%", " %"))
     _canvas.plain(ax, grid="x")
     return ax
 
@@ -287,7 +290,7 @@ def feedback_drivers(drivers: Drivers, /, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(order.size - 0.5, -0.5)
     ax.set_xlim(left=min(0.0, float(low.min(initial=0.0))))
     ax.set_xlabel(
-        f"part of R² = {drivers.r_squared:.2f}, with {drivers.level:.0%} interval; n = {drivers.n:,}".replace("%", " %")
+        f"part of R² = {drivers.r_squared:.2f}, with {in_percent(drivers.level)} interval; n = {drivers.n:,}".replace("%", " %")
     )
     _canvas.plain(ax, grid="x")
     return ax

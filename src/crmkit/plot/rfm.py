@@ -9,6 +9,7 @@ import numpy as np
 from crmkit import _frame, _options, rfm
 from crmkit.errors import DataError
 from crmkit.plot import _canvas, _grid
+from crmkit.results import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -344,9 +345,10 @@ def rfm_lorenz(concentration: rfm.Concentration, /, *, ax: Axes | None = None) -
     words = (
         f"best {100 * concentration.top:.3g} %: {100 * best.value:.0f} % ({100 * best.ci_low:.0f} to {100 * best.ci_high:.0f})"
     )
-    ax.annotate(words, (mark, height), (-8, 8), textcoords="offset points", ha="right", size="small", color=_canvas.INK)
+    beside = {"textcoords": "offset points", "ha": "right", "size": "small", "color": _canvas.INK, "bbox": _canvas.PAPER}
+    ax.annotate(words, (mark, height), (-8, 8), **beside)  # type: ignore[arg-type]
     ax.set_title(
-        f"Gini {gini.value:.2f} ({gini.level:.0%} interval {gini.ci_low:.2f} to {gini.ci_high:.2f})".replace("%", " %"),
+        f"Gini {gini.value:.2f} ({in_percent(gini.level)} interval {gini.ci_low:.2f} to {gini.ci_high:.2f})".replace("%", " %"),
         size="medium",
         color=_canvas.INK,
     )

@@ -79,7 +79,7 @@ def targeting_profit(curve: Any, /, *, currency: str = "", ax: Axes | None = Non
         f"\n{chosen.advantage:+,.4g} over {better} ({chosen.advantage_low:+,.4g} to {chosen.advantage_high:+,.4g})"
         f"\nif {curve.accept:.0%} of the churners contacted stay"
     )
-    ax.text(0.24, 0.08, words, transform=ax.transAxes, va="bottom", size="small", color=_canvas.INK)
+    ax.text(0.24, 0.08, words, transform=ax.transAxes, va="bottom", size="small", color=_canvas.INK, bbox=_canvas.PAPER)
     ax.set_xlim(0, 101)
     ax.set_xlabel(f"share contacted, most promising first (%, n = {curve.n:,})")
     ax.set_ylabel(f"profit per customer of the base{f' ({_canvas.literal(currency)})' if currency else ''}")
@@ -161,9 +161,8 @@ def targeting_backtest(replay: Any, /, *, currency: str = "", ax: Axes | None = 
     ax.set_xticks(np.arange(cutoffs.size), shown)
     ax.set_xlim(-0.6, cutoffs.size - 0.4)
     ax.set_ylim(bottom=0.0)
-    ax.set_xlabel("cutoff, customers contacted")
+    ax.set_xlabel(f"cutoff, customers contacted; measured within {replay.horizon} of it, with intervals")
     ax.set_ylabel(f"{label}{f' ({_canvas.literal(currency)})' if currency and replay.measure == 'value' else ''}")
-    ax.set_title(f"within {replay.horizon} of the cutoff", loc="left", fontsize="medium", color=_canvas.INK)
-    ax.legend(frameon=False, loc="best")
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)
     _canvas.plain(ax, grid="y")
     return ax

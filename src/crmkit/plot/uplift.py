@@ -9,6 +9,7 @@ import numpy as np
 from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.plot import _canvas
+from crmkit.results import in_percent
 from crmkit.uplift import Evaluation, Qini
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def uplift_qini(found: Any, /, *, ax: Axes | None = None) -> Axes:
     ax.plot(100 * share, end * share, color=_canvas.MUTED, linewidth=1.2, linestyle=(0, (2, 3)), label="at random, with chance")
     ax.plot(100 * share, scale * gain, color=_canvas.MAIN, linewidth=2.2, label="highest score first")
     ax.axhline(0.0, color=_canvas.INK, linewidth=0.9)
-    words = f"Qini {found.qini.value:.3g} ({found.qini.level:.0%}: {found.qini.ci_low:.3g} to {found.qini.ci_high:.3g})"
-    ax.text(0.98, 0.04, words, transform=ax.transAxes, ha="right", size="small", color=_canvas.INK)
+    words = f"Qini {found.qini.value:.3g} ({in_percent(found.qini.level)}: {found.qini.ci_low:.3g} to {found.qini.ci_high:.3g})"
+    ax.text(0.98, 0.04, words, transform=ax.transAxes, ha="right", size="small", color=_canvas.INK, bbox=_canvas.PAPER)
     ax.set_xlim(0, 101)
     ax.set_xlabel(f"share treated, highest score first (%, n = {n:,.0f})")
     ax.set_ylabel("outcome gained per 1,000 customers")
@@ -194,7 +195,7 @@ def uplift_calibration(evaluation: Any, /, *, score: str | None = None, ax: Axes
     ax.plot(ends, ends, color=_canvas.MUTED, linewidth=1.2, linestyle=(0, (2, 3)), label="as predicted")
     ax.axhline(evaluation.effect, color=_canvas.ACCENT, linewidth=1.2, label="effect on everybody")
     ax.vlines(predicted, low, high, color=_canvas.MAIN, linewidth=2)
-    ax.plot(predicted, effect, "o", color=_canvas.MAIN, markersize=6, label=f"seen, {evaluation.level:.0%} intervals")
+    ax.plot(predicted, effect, "o", color=_canvas.MAIN, markersize=6, label=f"seen, {in_percent(evaluation.level)} intervals")
     ax.set_xlabel(f"predicted effect, {_canvas.literal(wanted)} (n = {evaluation.n:,})")
     ax.set_ylabel("effect seen")
     _canvas.plain(ax, grid="y")
