@@ -54,6 +54,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": "/plot_",
+    "within_subsection_order": "reading_order.place",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
@@ -66,6 +67,8 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "crmkit"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["crmkit.css"]
 html_theme_options = {
     "navbar_align": "left",
     "show_nav_level": 1,
