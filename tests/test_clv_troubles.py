@@ -1,5 +1,6 @@
 """What users of such models ran into: each trouble has an answer here, or words that name it."""
 
+import dataclasses
 import json
 import math
 import warnings
@@ -34,6 +35,16 @@ def test_frequent_buyers_overflow_nothing(name, history):
     assert 0.0 <= alive <= 1.0
     assert 0.0 <= ahead <= 39.0 * 1.1 * history[0] / history[1]
     assert 0.0 <= model.discounted_purchases(0.1, *history, t=39) <= ahead + 1e-300
+
+
+@pytest.mark.parametrize("name", ["bg", "mbg", "cnbd"])
+def test_chances_of_few_purchases_do_not_depend_on_how_many_are_told_apart(name):
+    """Where nearly everybody leaves early, nobody survives a thousand purchases: the chance is too small for the machine."""
+    model = dataclasses.replace(CDNOW[name], a=6e4, b=4e4)
+    few, many = (model.purchase_distribution(n, 10.0, 3, 5.0, 6.0) for n in (20, 1000))
+    np.testing.assert_allclose(many[:20], few[:20], rtol=1e-12)
+    assert many.sum() == approx(1.0, rel=1e-12)
+    assert many[1:20] @ np.arange(1, 20) == approx(model.expected_purchases(10.0, 3, 5.0, 6.0), rel=1e-6)
 
 
 @pytest.mark.parametrize(("s", "beta"), [(64.0, 7721.0), (200.0, 1e5), (3.0, 10.0), (1.0, 7.0), (0.02, 1e-3)])

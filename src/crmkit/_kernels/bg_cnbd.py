@@ -195,7 +195,7 @@ def count_probabilities(
 ) -> None:
     """Write the chances of 0, 1, ... purchases in (T, T + t] for a customer alive at T, the last column: of more than that."""
     n = out.shape[1] - 2
-    chances, made, of_phase = np.empty(k), np.empty(n + 2), np.empty(n + 2)
+    chances, made, of_phase, kept = np.empty(k), np.empty(n + 2), np.empty(n + 2), np.ones(n + 1)
     for i in range(out.shape[0]):
         m, A, late = r + k * x[i], alpha + T[i], b + (x[i] + early)
         _phases(m, A, T[i] - t_x[i], chances)
@@ -204,16 +204,14 @@ def count_probabilities(
             _would_be_made(m + j, t[i] / A, j, k, of_phase)
             for q in range(n + 2):
                 made[q] += chances[j] * of_phase[q]
-        kept, beyond = 1.0, made[n + 1]
         for q in range(n):
-            kept *= (late + q) / (a + late + q)
-        out[i, n + 1] = kept * beyond
+            kept[q + 1] = kept[q] * ((late + q) / (a + late + q))
+        beyond = made[n + 1]
+        out[i, n + 1] = kept[n] * beyond
         for q in range(n, 0, -1):
             beyond += made[q]
             # all of q purchases are survived, or the q-th is the last one that is made
-            before = kept * ((a + late + (q - 1.0)) / (late + (q - 1.0)))
-            out[i, q] = kept * made[q] + before * (a / (a + late + (q - 1.0))) * beyond
-            kept = before
+            out[i, q] = kept[q] * made[q] + kept[q - 1] * (a / (a + late + (q - 1.0))) * beyond
         out[i, 0] = made[0]
 
 

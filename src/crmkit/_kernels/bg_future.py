@@ -333,20 +333,18 @@ def count_probabilities(
 ) -> None:
     """Write the chances of 0, 1, ... purchases in (T, T + t] for a customer alive at T, the last column: of more than that."""
     n = out.shape[1] - 2
-    made = np.empty(n + 2)
+    made, kept = np.empty(n + 2), np.ones(n + 1)
     for i in range(out.shape[0]):
         late = b + (x[i] + early)
         # purchases if nobody left
         negative_binomial(r + x[i], t[i] / (alpha + T[i]), made)
-        # more than n are made where more than n would be and none of the first n was the last
-        kept, beyond = 1.0, made[n + 1]
         for k in range(n):
-            kept *= (late + k) / (a + late + k)
-        out[i, n + 1] = kept * beyond
+            kept[k + 1] = kept[k] * ((late + k) / (a + late + k))
+        # more than n are made where more than n would be and none of the first n was the last
+        beyond = made[n + 1]
+        out[i, n + 1] = kept[n] * beyond
         for k in range(n, 0, -1):
             beyond += made[k]
             # all of k purchases are survived, or the k-th is the last one that is made
-            before = kept * ((a + late + (k - 1.0)) / (late + (k - 1.0)))
-            out[i, k] = kept * made[k] + before * (a / (a + late + (k - 1.0))) * beyond
-            kept = before
+            out[i, k] = kept[k] * made[k] + kept[k - 1] * (a / (a + late + (k - 1.0))) * beyond
         out[i, 0] = made[0]
