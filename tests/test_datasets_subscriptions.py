@@ -130,6 +130,18 @@ def test_probabilities_are_the_integrals_of_the_hazards(base):
     assert (base.truth.loc[base.truth["ended"], ["p_voluntary", "p_involuntary"]] == 0).all().all()
 
 
+@pytest.mark.parametrize("shape", [0.5, 1.0, 3.0])
+def test_in_the_long_run_everybody_leaves(shape):
+    base = datasets.make_subscriptions(
+        n_customers=100, scale=200.0, shape=shape, horizon_days=20_000, payments={"card": (1.0, 0.0)}, engagement=-1.5
+    )
+    running = base.truth[~base.truth["ended"]]
+    ahead = running["risk"] * (((running["duration"] + 20_000) / 200.0) ** shape - (running["duration"] / 200.0) ** shape)
+    assert ahead.max() > 25
+    np.testing.assert_allclose(running["p_voluntary"], -np.expm1(-ahead), rtol=1e-12)
+    np.testing.assert_allclose(running["p_involuntary"], 0.0, atol=1e-12)
+
+
 def test_a_longer_look_bears_the_probabilities_out():
     """The same seed cannot look on, so many contracts are compared with what was foretold of contracts alike."""
     base = datasets.make_subscriptions(n_customers=MANY, days=400, rejoin=0.0, uses_per_week=0.0, rng=4)

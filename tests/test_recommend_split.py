@@ -55,6 +55,19 @@ def test_a_moment_parts_past_and_future(zone):
     assert "customers in both" in repr(split)
 
 
+@pytest.mark.parametrize("when", ["2024-03-20", "2024-10-20"])
+def test_whole_days_of_a_test_end_by_the_wall_clock(when):
+    # clocks change in between: thirty times 24 hours end at one in the morning, or at eleven the evening before
+    midnight = pd.Timestamp(when) + pd.Timedelta(days=30)
+    before, after = midnight - pd.Timedelta(minutes=30), midnight + pd.Timedelta(minutes=30)
+    moments = pd.DatetimeIndex([pd.Timestamp("2024-01-05"), before, after, pd.Timestamp("2025-01-01")]).tz_localize("Europe/Paris")
+    lines = pd.DataFrame({"who": 1, "when": moments, "what": list("abcd")})
+    assert recommend.split_by_time(lines, when=when, horizon="30D", **COLUMNS).test.items.values.tolist() == ["b"]
+    # so they do where the log ends within that hour
+    assert recommend.split_by_time(lines[:3], when=when, horizon="30D", **COLUMNS).test.items.values.tolist() == ["b"]
+    assert len(recommend.split_by_time(lines, when=when, horizon="5000Y", **COLUMNS).test) == 3
+
+
 def test_the_origin_rolls():
     frame = simulated()
     starts = pd.date_range("2024-04-01", periods=4, freq="30D")

@@ -35,6 +35,7 @@ PAYMENTS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"card": (0.55, 0.12), "direct debit": (0.35, 0.03), "invoice": (0.10, 0.20)}
 )
 GAP_DAYS = 60.0  # mean time away of those who come back
+SURELY_GONE = 40.0  # cumulative hazard that one in 10¹⁷ survives
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -320,11 +321,15 @@ def _probabilities(found: _Contracts, given: Mapping[str, float]) -> tuple[Float
     total = np.zeros(running.size)
     already = (age / s) ** k
     ahead = risk * (((age + given["horizon_days"]) / s) ** k - already)  # cumulative hazard to leave
-    for node, weight in zip(nodes, weights, strict=True):
-        # over the cumulative hazard, in which nothing is steep: u(t) = ρ ((t / s)^k − (age / s)^k)
-        u = 0.5 * (node + 1.0) * ahead
-        later = s * (already + u / risk) ** (1.0 / k) - age
-        total += 0.5 * weight * ahead * np.exp(-u - failure * later)
+    # over the cumulative hazard u(t) = ρ ((t / s)^k − (age / s)^k), as far as anybody stays, in parts that grow from 0 on
+    low = np.zeros(running.size)
+    for share in 4.0 ** np.arange(-10.0, 1.0):
+        high = share * np.minimum(ahead, SURELY_GONE)
+        for node, weight in zip(nodes, weights, strict=True):
+            u = low + 0.5 * (node + 1.0) * (high - low)
+            later = s * (already + u / risk) ** (1.0 / k) - age
+            total += 0.5 * weight * (high - low) * np.exp(-u - failure * later)
+        low = high
     voluntary[running] = total
     involuntary[running] = np.maximum(-np.expm1(-ahead - failure * given["horizon_days"]) - total, 0.0)
     return voluntary, involuntary

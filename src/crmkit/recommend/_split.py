@@ -61,7 +61,7 @@ def split_by_time(log: Any, /, *, when: Any, horizon: str | None = None, **colum
     when : date-like
         First moment of the test; a date is its first moment.
     horizon : str, optional
-        Length of the test, such as "30D"; by default all that follows.
+        Length of the test, such as "30D"; by default all that follows. Whole days end at the same time of the wall clock.
     **columns
         Where `log` is a frame: its columns and what to do with refunds and missing ids, as in `crmkit.events`.
 
@@ -103,7 +103,10 @@ def split_by_time(log: Any, /, *, when: Any, horizon: str | None = None, **colum
     inside = instant >= start
     words = f"at or after {when}"
     if horizon is not None:
-        end = start + round(_options.days("horizon", horizon) * log.clock.ticks_per_day)
+        days, per_day = _options.days("horizon", horizon), log.clock.ticks_per_day
+        end = start + round(days * per_day)
+        if days == int(days) and end < int(instant.max()) + per_day:  # whole days keep the time on the wall clock
+            end = log.clock.instant(log.clock.stamp(log.clock.moment(when, keyword="when") + int(days) * per_day))
         inside &= instant < end
         words += f" within {horizon}"
     return _split(train, log._select(inside, words), None)
