@@ -60,7 +60,8 @@ def test_whole_days_of_a_test_end_by_the_wall_clock(when):
     # clocks change in between: thirty times 24 hours end at one in the morning, or at eleven the evening before
     midnight = pd.Timestamp(when) + pd.Timedelta(days=30)
     before, after = midnight - pd.Timedelta(minutes=30), midnight + pd.Timedelta(minutes=30)
-    moments = pd.DatetimeIndex([pd.Timestamp("2024-01-05"), before, after, pd.Timestamp("2025-01-01")]).tz_localize("Europe/Paris")
+    moments = pd.to_datetime([pd.Timestamp("2024-01-05"), before, after, midnight.normalize() + pd.Timedelta(days=90)])
+    moments = moments.tz_localize("Europe/Paris")
     lines = pd.DataFrame({"who": 1, "when": moments, "what": list("abcd")})
     assert recommend.split_by_time(lines, when=when, horizon="30D", **COLUMNS).test.items.values.tolist() == ["b"]
     # so they do where the log ends within that hour
