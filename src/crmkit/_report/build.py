@@ -247,7 +247,7 @@ def report(
         merged = log
         if asked_contacts is not None:
             merged, found["contacts"] = _contacts.merge(log, asked_contacts)
-        known = None if truth is None else Truth.of(truth, merged.labels.as_index())
+        known = None if truth is None else Truth.of(truth, merged.customers)
         asked = Asked(
             merged, log, horizon, annual_discount, costs, asked_contacts, asked_survey, asked_trial, known, left_out, preset
         )
