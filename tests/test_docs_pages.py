@@ -94,11 +94,11 @@ def test_links_between_files_lead_somewhere(page):
 
 
 def test_peers_are_asked_for_figures_that_are_published():
-    from crmkit._report import verify
+    from crmkit._verify import exact, published
 
-    known = {check.quantity for check in verify.checks()}
     recorded = json.loads((DOCS / "_ext" / "parity.json").read_text(encoding="utf-8"))
-    assert {figure["quantity"] for figure in recorded["published"]} <= known
+    for part, checks in (("published", published.checks()), ("exact", exact.checks())):
+        assert {figure["quantity"] for figure in recorded[part]} <= {check.quantity for check in checks}
 
 
 def test_the_parity_page_says_who_differs(tmp_path, monkeypatch):
@@ -107,17 +107,22 @@ def test_the_parity_page_says_who_differs(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "parity", parity)
     spec.loader.exec_module(parity)
     recorded = {
-        "published": [],
+        "published": [{"quantity": "c", "peer": "q", "version": "1", "value": 2.04}],
+        "exact": [{"quantity": "d", "peer": "q", "version": "1", "value": None}],
         "recorded": [
             {"quantity": "a", "source": "s", "published": "1.25", "crmkit": 1.2504, "peer": "p", "version": "3", "value": 1.31},
             {"quantity": "b", "source": "", "published": "", "crmkit": 7.0, "peer": "p", "version": "3", "value": 7.0},
         ],
     }
     monkeypatch.setattr(parity, "PEERS", tmp_path / "parity.json")
-    monkeypatch.setattr(parity.verify, "checks", lambda: iter([parity.verify.Check("c", "s", "2.0", 2.1)]))
+    monkeypatch.setattr(parity.published, "checks", lambda: iter([parity.Check("c", "s", "2.0", 2.1)]))
+    monkeypatch.setattr(parity.exact, "checks", lambda: iter([parity.Check("d", "50 digits", "4.00", 4.04, 1e-9)]))
     parity.PEERS.write_text(json.dumps(recorded), encoding="utf-8")
     page = parity.page()
-    assert "2 published figures; not as published: c." in page
+    assert "2 published figures and 1 values known to 50 digits; not as they should be: c, d." in page
+    assert "| c | s | 2.0 | **2.1000** | q 1: 2.0400 |" in page
+    assert "| d | 4 | **1e-02** | q 1: no number |" in page
+    assert "- d: q 1 returns no number" in page
     assert "- a: p 3 says 1.31000, crmkit 1.25040, published is 1.25" in page
     assert "| b |  |  | 7 | p 3: 7 |" in page
     parity.write(tmp_path / "parity.md")

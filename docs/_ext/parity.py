@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
-from crmkit._report import verify
+from crmkit._verify import Check, exact, published
 
 PEERS = Path(__file__).with_name("parity.json")
 
@@ -23,6 +24,13 @@ agrees if it rounds to what was printed.
 ## Figures of the literature
 
 {published}
+
+## Values known to 50 digits
+
+Computed once from their definitions with 80 digits (`tests/naive/exact.py`), at published parameters and in corners where
+floats lose them. *Off by* is the error as a share of the value; 2e-16 is the last digit of a float.
+
+{exact}
 
 ## Fits, curves and counts beside other libraries
 
@@ -46,9 +54,17 @@ What the libraries take for granted and crmkit refuses, and the other way round,
 """
 
 
-def agrees(published: str, value: float) -> bool:
+def agrees(printed: str, value: float) -> bool:
     """Whether a value rounds to the figure as it was printed."""
-    return verify.Check("", "", published, value).agrees
+    return Check("", "", printed, value).agrees
+
+
+def off_by(digits: str, value: float | None) -> str:
+    """Return the error as a share of the value known to 50 digits."""
+    if value is None:
+        return "no number"
+    error = Check("", "", digits, value).difference
+    return f"{abs(error / float(digits)):.0e}" if error and math.isfinite(error) else "0"
 
 
 def shown(value: float, like: str = "") -> str:
@@ -66,10 +82,8 @@ def name_of(figure: dict[str, Any]) -> str:
 def page() -> str:
     """Compute what can be computed here, and write the page."""
     recorded = json.loads(PEERS.read_text(encoding="utf-8"))
-    found = list(verify.checks())
-    said: dict[str, list[dict[str, Any]]] = {}
-    for figure in recorded["published"]:
-        said.setdefault(figure["quantity"], []).append(figure)
+    found, corners = list(published.checks()), list(exact.checks())
+    said = by_quantity(recorded["published"])
     others = [
         f"- {check.quantity}: {name_of(figure)} says {shown(figure['value'], check.published)}, published is {check.published}"
         for check in found
@@ -82,19 +96,40 @@ def page() -> str:
         for row in recorded["recorded"]
         if row["published"] and not agrees(row["published"], row["value"])
     ]
+    others += [
+        f"- {figure['quantity']}: {name_of(figure)} returns no number" for figure in recorded["exact"] if figure["value"] is None
+    ]
     held = [row for row in recorded["recorded"] if row["published"]]
-    missed = [check.quantity for check in found if not check.agrees]
+    missed = [check.quantity for check in [*found, *corners] if not check.agrees]
     missed += [row["quantity"] for row in held if not agrees(row["published"], row["crmkit"])]
-    verdict = f"{len(found) + len(held)} published figures; not as published: " + (", ".join(missed) if missed else "none") + "."
+    counted = f"{len(found) + len(held)} published figures and {len(corners)} values known to 50 digits"
+    verdict = f"{counted}; not as they should be: " + (", ".join(missed) if missed else "none") + "."
     return TEXT.format(
         verdict=verdict,
         published=table_of_published(found, said),
+        exact=table_of_corners(corners, by_quantity(recorded["exact"])),
         recorded=table_of_recorded(recorded["recorded"]),
         differences="\n".join(others) if others else "Nowhere on this page.",
     )
 
 
-def table_of_published(found: list[verify.Check], said: dict[str, list[dict[str, Any]]]) -> str:
+def by_quantity(figures: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    said: dict[str, list[dict[str, Any]]] = {}
+    for figure in figures:
+        said.setdefault(figure["quantity"], []).append(figure)
+    return said
+
+
+def table_of_corners(found: list[Check], said: dict[str, list[dict[str, Any]]]) -> str:
+    lines = ["| quantity | value | crmkit, off by | peers, off by |", "| --- | ---: | ---: | --- |"]
+    for check in found:
+        here = off_by(check.published, check.here)
+        peers = [f"{name_of(figure)}: {off_by(check.published, figure['value'])}" for figure in said.get(check.quantity, [])]
+        lines.append(f"| {check.quantity} | {check.shown} | {here if check.agrees else f'**{here}**'} | {', '.join(peers)} |")
+    return "\n".join(lines)
+
+
+def table_of_published(found: list[Check], said: dict[str, list[dict[str, Any]]]) -> str:
     lines = ["| quantity | source | published | crmkit | peers |", "| --- | --- | ---: | ---: | --- |"]
     for check in found:
         peers = [f"{name_of(figure)}: {shown(figure['value'], check.published)}" for figure in said.get(check.quantity, [])]

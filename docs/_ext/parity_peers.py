@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from crmkit import basket, clv, metrics, recommend, survival, uplift
-from crmkit._report import verify
+from crmkit._verify import exact
+from crmkit._verify import published as verify
 
 FILE = Path(__file__).with_name("parity.json")
 # peer, quantity of `crmkit verify`, value
@@ -34,10 +35,8 @@ def main(folder: Path) -> None:
     """Ask all, write the file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # their own calls of numpy and pandas are dated
-        figures = [
-            {"peer": peer, "version": version(peer), "quantity": quantity, "value": float(value)}
-            for peer, quantity, value in published()
-        ]
+        figures = [figure(*found) for found in published()]
+        corners = [figure(*found) for found in in_corners()]
         rows = [
             {
                 "quantity": quantity,
@@ -50,7 +49,12 @@ def main(folder: Path) -> None:
             }
             for quantity, source, figure, ours, peer, theirs in [*on_their_data(), *on_files(folder)]
         ]
-    FILE.write_text(json.dumps({"published": figures, "recorded": rows}, indent=1) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps({"published": figures, "exact": corners, "recorded": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+def figure(peer: str, quantity: str, value: float) -> dict[str, Any]:
+    # JSON has no word for what is no number
+    return {"peer": peer, "version": version(peer), "quantity": quantity, "value": float(value) if np.isfinite(value) else None}
 
 
 def version(peer: str) -> str:
@@ -132,6 +136,28 @@ def tests_and_strings() -> Iterator[Figure]:
         quantity = f"Jaro-Winkler, {left} and {right}"
         yield "rapidfuzz", quantity, JaroWinkler.similarity(left, right)
         yield "jellyfish", quantity, jellyfish.jaro_winkler_similarity(left, right)
+
+
+# ── the values known to 50 digits ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_corners() -> Iterator[Figure]:
+    """Purchases and probabilities at published parameters and where floats lose them."""
+    from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
+
+    cases = (
+        ("BG/NBD", BetaGeoFitter, ("r", "alpha", "a", "b"), exact.BG),
+        ("MBG/NBD", ModifiedBetaGeoFitter, ("r", "alpha", "a", "b"), exact.BG),
+        ("Pareto/NBD", ParetoNBDFitter, ("r", "alpha", "s", "beta"), exact.PARETO),
+    )
+    for name, kind, parameters, corners in cases:
+        for corner, values in corners.items():
+            model = kind()
+            model.params_ = pd.Series(dict(zip(parameters, values[:4], strict=True)))
+            history, t = [np.array([value], float) for value in values[4:7]], values[7]
+            yield "lifetimes", f"{name} P(alive), {corner}", one(model.conditional_probability_alive(*history))
+            ahead = model.conditional_expected_number_of_purchases_up_to_time(t, *history)
+            yield "lifetimes", f"{name} purchases to come, {corner}", one(ahead)
 
 
 # ── more, on data that the peers bring, or that lie in a folder ───────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("lifetimes", reason="peers work in the environment of `nox -s peers`", exc_type=ImportError)
@@ -32,6 +33,12 @@ def test_peers_still_say_what_is_written_down(ask, recorded):
     expected = {(figure["peer"], figure["quantity"]): figure["value"] for figure in recorded["published"]}
     found = {(peer, quantity): value for peer, quantity, value in ask.published()}
     assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_corners_are_lost_where_it_says_so(ask, recorded):
+    for figure, (peer, quantity, value) in zip(recorded["exact"], ask.in_corners(), strict=True):
+        assert (figure["peer"], figure["quantity"]) == (peer, quantity)
+        assert value == pytest.approx(np.nan if figure["value"] is None else figure["value"], rel=1e-9, nan_ok=True)
 
 
 def test_both_columns_of_the_second_table_come_out_again(ask, recorded):
