@@ -17,7 +17,7 @@ LEVEL = {
     **dict.fromkeys(
         ("rfm", "cohort", "clv", "churn", "targeting", "experiment", "uplift", "recommend", "basket", "dedupe", "feedback"), 3
     ),
-    **dict.fromkeys(("plot", "datasets", "_customers", "_report", "_warmup", "__main__"), 4),
+    **dict.fromkeys(("plot", "datasets", "_customers", "_report", "_verify", "_warmup", "__main__"), 4),
 }
 # inside a level: who may import whom (the rest of a level is independent)
 SIDEWAYS = {
@@ -38,6 +38,7 @@ SIDEWAYS = {
     ("_warmup", "datasets"),
     ("_warmup", "_report"),
     ("__main__", "_report"),
+    ("__main__", "_verify"),
     ("__main__", "datasets"),
 }
 DOORS = {

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verify() -> int:
-    from crmkit._report import verify
+    from crmkit import _verify as verify
 
     found = list(verify.checks())
     print(verify.table_of(found))

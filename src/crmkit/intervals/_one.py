@@ -211,6 +211,8 @@ def wilson_ends(x: Floats, of: Floats, z: Any) -> tuple[Floats, Floats]:
     low = x * x / of / (x + z2 / 2.0 + spread)
     missed = of - x
     high = 1.0 - missed * missed / of / (missed + z2 / 2.0 + spread)
+    # near 0 a difference from 1 has few digits left
+    high = np.where(x < 0.01 * of, (x + z2 / 2.0 + spread) / (of + z2), high)
     return np.asarray(low), np.asarray(high)
 
 
