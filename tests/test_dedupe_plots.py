@@ -36,6 +36,18 @@ def test_the_waterfall_ends_at_the_match_weight():
     ax = plot.dedupe_waterfall(why)
     assert ax.patches[-1].get_width() == pytest.approx(pair["match_weight"])
     assert "prior (rule" in ax.get_yticklabels()[0].get_text()
+    # nearly certain is not certain
+    assert ax.texts[-1].get_text().endswith("probability > 0.9999")
+    never = pd.DataFrame({"term": ["prior"], "level": ["all pairs"], "bits": [-40.0]})
+    assert plot.dedupe_waterfall(never).texts[-1].get_text().endswith("probability < 0.0001")
+
+
+def test_labels_of_many_fields_do_not_overlap():
+    ax = plot.dedupe_weights(FOUND.model)
+    ax.figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert len(boxes) > 30
+    assert all(upper.y0 >= lower.y1 - 1 for upper, lower in zip(boxes, boxes[1:], strict=False))
 
 
 def test_every_pair_is_on_one_side_of_the_threshold():

@@ -593,6 +593,18 @@ def test_measures_by_their_definitions():
     assert blocked.reduction == pytest.approx(1 - len(met) / len(pairs))
 
 
+def test_samples_of_people_are_drawn_a_few_at_a_time(monkeypatch):
+    rng = np.random.default_rng(4)
+    truth, clusters = rng.integers(0, 60, 150), rng.integers(0, 70, 150)
+    pairs = pd.DataFrame({"left": range(0, 140), "right": range(1, 141)})
+    at_once = dedupe.evaluate_clusters(clusters, truth, pairs=pairs)
+    monkeypatch.setattr("crmkit.dedupe._evaluate.AT_ONCE", 200)
+    a_few = dedupe.evaluate_clusters(clusters, truth, pairs=pairs)
+    for name in ("precision", "recall", "bcubed_f1", "exact", "blocking_recall"):
+        one, other = getattr(at_once, name), getattr(a_few, name)
+        assert (one.value, one.ci_low, one.ci_high) == pytest.approx((other.value, other.ci_low, other.ci_high), rel=1e-9)
+
+
 def test_clusters_and_truth_are_aligned_by_id(found):
     shuffled = CONTACTS.truth.sample(frac=1, random_state=3)
     one, two = (dedupe.evaluate_clusters(found.clusters, truth, n_resamples=20) for truth in (CONTACTS.truth, shuffled))

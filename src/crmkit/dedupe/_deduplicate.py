@@ -107,6 +107,8 @@ def deduplicate(
         first, such as ``["exact", ("jaro_winkler", 0.9)]`` (also ``("levenshtein", edits)``, ``("osa", edits)``,
         ``("date_parts", 2)``, ``("days", most)``, ``"swapped"``, ``"local_part"``, ``("difference", most)``,
         ``("percent", most)``, ``("km", most)``, ``("overlap", words)``, ``("jaccard", share)``, ``("reversed", other column)``).
+        ``("date", [levels])`` keeps the kind: its normal form, and what is known of it (dates of birth and names are a person's
+        own, rare names count for more). A list alone is taken for text, unless a level tells its kind.
         Values are brought into a normal form: case, white space, titles, punctuation, forms of characters and of dates do not
         matter; an empty or blank value or a placeholder ("n/a", 1900-01-01) is missing.
     blocking : list of str or tuple of str, optional

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmkit import _frame, _options
+from crmkit import _frame, _options, _threads
 from crmkit.dedupe._align import encoded
 from crmkit.errors import DataError
 from crmkit.results import Estimate, Frozen, confidence_level
 
 Floats = npt.NDArray[np.float64]
+AT_ONCE = 1 << 22  # people drawn, over the samples drawn together
 MEASURES = ("precision", "recall", "f1", "bcubed_precision", "bcubed_recall", "bcubed_f1", "exact")
 
 
@@ -137,12 +138,16 @@ def evaluate_clusters(
         msg = f"clusters has {n:,} rows, truth {real.codes.size:,}; pass the same records, one at least"
         raise DataError(msg)
     people, table = len(real.labels), _parts(found.codes, real.codes, len(found.labels), len(real.labels))
-    weights = draw.multinomial(people, np.full(people, 1.0 / people), n_resamples).astype(np.float64)
-    point, drawn = _measures(table, np.ones((1, people)))[0], _measures(table, weights)
+    met, reduction = (None, None) if pairs is None else _met(pairs, truth, real)
+    if met is not None:
+        table = np.column_stack([table, met])
+    sums = _resampled(table, n_resamples, draw)
+    point, drawn = _measures(table.sum(axis=0)[None], np.array([float(people)]))[0], _measures(sums, np.full(n_resamples, people))
     answer = {name: _estimate(point[k], drawn[:, k], people, level) for k, name in enumerate(MEASURES)}
-    blocking, reduction = None, None
-    if pairs is not None:
-        blocking, reduction = _blocking(pairs, truth, real, weights, level)
+    blocking = None
+    if met is not None:
+        shares = [_share(one[:, -1], one[:, 2]) for one in (table.sum(axis=0)[None], sums)]
+        blocking = _estimate(float(shares[0][0]), shares[1], people, level)
     return ClusterEvaluation(
         **answer, blocking_recall=blocking, reduction=reduction, n_records=n, n_people=people, n_clusters=len(found.labels)
     )
@@ -176,13 +181,27 @@ def _parts(found: Any, real: Any, n_found: int, n_real: int) -> Floats:
     )
 
 
-def _measures(parts: Floats, weights: Floats) -> Floats:
-    """Return the measures for every row of weights of people."""
-    right, claimed, there, b_precision, b_recall, exact, records = (weights @ parts).T
-    precision = np.where(claimed > 0, right / np.where(claimed > 0, claimed, 1.0), 1.0)
-    recall = np.where(there > 0, right / np.where(there > 0, there, 1.0), 1.0)
+def _resampled(parts: Floats, n_resamples: int, draw: np.random.Generator) -> Floats:
+    """Return the sums of `parts` over as many people drawn with replacement, a row per sample; a few samples at a time."""
+    people = len(parts)
+    share = np.full(people, 1.0 / people)
+    answer = [
+        draw.multinomial(people, share, stop - start).astype(np.float64) @ parts
+        for start, stop in _threads.chunks(n_resamples, max(AT_ONCE // people, 1))
+    ]
+    return np.concatenate(answer)
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    answer: Floats = np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 1.0)
+    return answer
+
+
+def _measures(sums: Floats, people: npt.NDArray[Any]) -> Floats:
+    """Return the measures for every row of sums of parts."""
+    right, claimed, there, b_precision, b_recall, exact, records = sums.T[:7]
+    precision, recall = _share(right, claimed), _share(right, there)
     b_precision, b_recall = b_precision / records, b_recall / records
-    people = weights.sum(axis=1)
     return np.stack(
         [precision, recall, _mean(precision, recall), b_precision, b_recall, _mean(b_precision, b_recall), exact / people], axis=1
     )
@@ -200,7 +219,8 @@ def _estimate(value: float, drawn: Floats, n: int, level: float) -> Estimate:
     )
 
 
-def _blocking(pairs: Any, truth: Any, real: _frame.Ids, weights: Floats, level: float) -> tuple[Estimate, float]:
+def _met(pairs: Any, truth: Any, real: _frame.Ids) -> tuple[Floats, float]:
+    """Return how many pairs of each person are among those given, and the share of all pairs that are not."""
     frame = _frame.read(pairs)
     n = real.codes.size
     if hasattr(truth, "iloc") and not _frame.is_frame(truth):
@@ -228,11 +248,5 @@ def _blocking(pairs: Any, truth: Any, real: _frame.Ids, weights: Floats, level: 
     low, high = keys // n, keys % n
     same = real.codes[low] == real.codes[high]
     met = np.bincount(real.codes[low[same]], minlength=len(real.labels)).astype(np.float64)
-    sizes = np.bincount(real.codes, minlength=len(real.labels)).astype(np.float64)
-    there = sizes * (sizes - 1) / 2
-    total = there.sum()
-    point = float(met.sum() / total) if total else 1.0
-    base = weights @ there
-    drawn = np.where(base > 0, (weights @ met) / np.where(base > 0, base, 1.0), 1.0)
     possible = n * (n - 1) / 2
-    return _estimate(point, drawn, len(real.labels), level), 1.0 - keys.size / possible if possible else 0.0
+    return met, 1.0 - keys.size / possible if possible else 0.0

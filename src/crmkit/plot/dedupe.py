@@ -48,7 +48,7 @@ def dedupe_weights(model: Any, /, *, ax: Axes | None = None) -> Axes:
     if not isinstance(model, FellegiSunter):
         msg = f"expected a FellegiSunter, got {type(model).__name__}"
         raise DataError(msg)
-    ax = _canvas.axes(ax)
+    ax, new = _canvas.axes(ax), ax is None
     names, bits, rows, row = [], [], [], 0.0
     for field, levels in model.levels.items():
         words = [*(_said(level) for level in levels), "no agreement"]
@@ -63,6 +63,7 @@ def dedupe_weights(model: Any, /, *, ax: Axes | None = None) -> Axes:
     ax.barh(rows, bits, height=0.8, color=colours)
     ax.axvline(0.0, color=_canvas.INK, linewidth=0.8)
     ax.set_yticks(rows, names, fontsize="small")
+    _tall_enough(ax, row, new=new)
     ax.invert_yaxis()
     ax.set_xlabel("evidence for a match, against two strangers (bits)")
     ax.set_title(f"learned from {model.n:,} pairs", fontsize="medium", loc="left", color=_canvas.INK)
@@ -108,7 +109,7 @@ def dedupe_waterfall(explanation: Any, /, *, ax: Axes | None = None) -> Axes:
         msg = "the explanation has no terms"
         raise DataError(msg)
     terms, levels = (_texts(frame, name) for name in ("term", "level"))
-    ax = _canvas.axes(ax)
+    ax, new = _canvas.axes(ax), ax is None
     total = np.cumsum(bits)
     rows = np.arange(bits.size + 1)
     starts = np.concatenate([[0.0], total[:-1]])
@@ -119,13 +120,13 @@ def dedupe_waterfall(explanation: Any, /, *, ax: Axes | None = None) -> Axes:
         ax.plot([end, end], [row - 0.35, row + 1.35], color=_canvas.MUTED, linewidth=0.8)
         _canvas.note(ax, f"{amount:+.1f}", (max(end, end - amount), row), (4, 0))
     weight = float(total[-1])
-    probability = 1.0 / (1.0 + 2.0 ** -float(np.clip(weight, -60, 60)))
-    _canvas.note(ax, f"{weight:+.1f}, probability {probability:.4g}", (max(weight, 0.0), bits.size), (4, 0))
+    _canvas.note(ax, f"{weight:+.1f}, probability {_probable(weight)}", (max(weight, 0.0), bits.size), (4, 0))
     words = [
         f"{_canvas.literal(term)} ({_canvas.literal(level)})" if level else _canvas.literal(term)
         for term, level in zip(terms, levels, strict=True)
     ]
     ax.set_yticks(rows, [*words, "match weight"], fontsize="small")
+    _tall_enough(ax, rows.size, new=new)
     ax.axvline(0.0, color=_canvas.INK, linewidth=0.8)
     ax.margins(x=0.22)
     ax.invert_yaxis()
@@ -242,6 +243,21 @@ def dedupe_clusters(sizes: Any, /, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel(f"people with two records or more (n = {size.size:,})" if size.min() > 1 else f"people (n = {size.size:,})")
     _canvas.plain(ax, grid="y")
     return ax
+
+
+def _tall_enough(ax: Axes, rows: float, *, new: bool) -> None:
+    """Give a figure of our own the height that the labels of its rows need."""
+    figure = ax.get_figure()
+    if new and figure is not None:
+        figure.set_size_inches(7.0, max(4.8, 1.0 + 0.19 * rows))  # type: ignore[union-attr]
+
+
+def _probable(weight: float) -> str:
+    """Write a probability from its log2 odds; one that is nearly certain is not 1."""
+    probability = 1.0 / (1.0 + 2.0 ** -float(np.clip(weight, -1000, 1000)))
+    if probability > 0.9999:
+        return "> 0.9999"
+    return "< 0.0001" if probability < 0.0001 else f"{probability:.4f}"
 
 
 def _said(level: Any) -> str:
