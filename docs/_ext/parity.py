@@ -69,7 +69,7 @@ def off_by(digits: str, value: float | None) -> str:
 
 def shown(value: float, like: str = "") -> str:
     """Write a value with three digits more than the figure it is held against, whole numbers as such."""
-    if value == int(value) and "." not in like and abs(value) > 1:
+    if value == int(value) and "." not in like and abs(value) >= 1:
         return f"{value:.0f}"
     return f"{value:.{len(like.partition('.')[2]) + 3}f}" if like else f"{value:.8g}"
 

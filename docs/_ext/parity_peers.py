@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from crmkit._verify import published as verify
 FILE = Path(__file__).with_name("parity.json")
 # peer, quantity of `crmkit verify`, value
 Figure = tuple[str, str, float]
+# how peers are asked for a kind of quantity: what its name says in, who answers what out
+Answer = tuple[str, float]
+Ask = Callable[..., Iterator[Answer]]
 # quantity, source, published figure (or ""), value of crmkit, peer, its value
 Row = tuple[str, str, str, float, str, float]
 
@@ -66,28 +70,73 @@ def version(peer: str) -> str:
 
 def published() -> Iterator[Figure]:
     """Every quantity of `crmkit verify` that a peer has a function for."""
-    yield from purchases()
+    ways = {re.compile(pattern): ask for pattern, ask in {**purchases(), **shares(), **strings()}.items()}
+    for quantity in [check.quantity for check in verify.checks()]:
+        for pattern, ask in ways.items():
+            if match := pattern.fullmatch(quantity):
+                yield from ((peer, quantity, value) for peer, value in ask(*match.groups()))
     yield from lifetimes_of_patients()
-    yield from tests_and_strings()
+    yield from tests()
 
 
-def purchases() -> Iterator[Figure]:
+def purchases() -> dict[str, Ask]:
+    """Purchase models at the parameters of the papers: what a quantity is called, and how lifetimes is asked for it."""
     from lifetimes import BetaGeoFitter, ParetoNBDFitter
 
     paper, exact, pareto = BetaGeoFitter(), BetaGeoFitter(), ParetoNBDFitter()
     paper.params_ = pd.Series({"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426})
     exact.params_ = pd.Series({"r": 0.2425945, "alpha": 4.4136019, "a": 0.7929199, "b": 2.4258954})
     pareto.params_ = pd.Series({"r": 0.55, "alpha": 10.56, "s": 0.61, "beta": 11.64})
-    ahead = "conditional_expected_number_of_purchases_up_to_time"
     best = (26, 30.857142857, 31)
-    name = "lifetimes"
-    yield name, "BG/NBD, purchases of (2, 30.43, 38.86) in 39 weeks", one(getattr(paper, ahead)(39, 2, 30.43, 38.86))
-    yield name, "BG/NBD, purchases of customer 1516 in 52 weeks", one(getattr(exact, ahead)(52, *best))
-    yield name, "BG/NBD, P(alive) of customer 1516", one(exact.conditional_probability_alive(*best))
-    yield name, "BG/NBD, P(none in 39 weeks) of a new customer", one(paper.probability_of_n_purchases_up_to_time(39, 0))
-    for week in (1, 5, 9):
-        value = one(pareto.expected_number_of_purchases_up_to_time(week))
-        yield name, f"Pareto/NBD, purchases of a new customer in {week} weeks", value
+
+    def ahead(model: Any, t: float, *history: float) -> Iterator[Answer]:
+        yield "lifetimes", one(model.conditional_expected_number_of_purchases_up_to_time(t, *history))
+
+    def new(model: Any, t: str) -> Iterator[Answer]:
+        yield "lifetimes", one(model.expected_number_of_purchases_up_to_time(int(t)))
+
+    def chance(t: str, n: str) -> Iterator[Answer]:
+        yield "lifetimes", one(paper.probability_of_n_purchases_up_to_time(int(t), int(n)))
+
+    return {
+        r"BG/NBD, purchases of \(2, 30.43, 38.86\) in 39 weeks": lambda: ahead(paper, 39, 2, 30.43, 38.86),
+        r"BG/NBD, purchases of customer 1516 in 52 weeks": lambda: ahead(exact, 52, *best),
+        r"BG/NBD, P\(alive\) of customer 1516": lambda: iter([("lifetimes", one(exact.conditional_probability_alive(*best)))]),
+        r"BG/NBD, purchases in 52 weeks of (\d+) by week 20, silent to week 39": lambda x: ahead(exact, 52, int(x), 20, 39),
+        r"BG/NBD, P\(none in (\d+) weeks\) of a new customer": lambda t: chance(t, "0"),
+        r"BG/NBD, P\((\d+) purchases in 30 weeks\)": lambda n: chance("30", n),
+        r"BG/NBD, purchases of a new customer in (\d+) weeks": lambda t: new(exact, t),
+        r"Pareto/NBD, purchases of a new customer in (\d+) weeks": lambda t: new(pareto, t),
+    }
+
+
+def shares() -> dict[str, Ask]:
+    """Intervals of one share."""
+    from scipy import stats
+
+    methods: dict[str, Any] = {"Wilson": "wilson", "Wilson with continuity": "wilsoncc", "Clopper-Pearson": "exact"}
+
+    def ends(name: str, x: str, n: str, end: str) -> Iterator[Answer]:
+        found = stats.binomtest(int(x), int(n)).proportion_ci(method=methods[name])
+        yield "scipy", found.low if end == "lower" else found.high
+
+    return {rf"({'|'.join(methods)}), (\d+) of (\d+), (lower|upper) end": ends}
+
+
+def strings() -> dict[str, Ask]:
+    """Names compared."""
+    import jellyfish  # type: ignore[import-not-found]
+    from rapidfuzz.distance import JaroWinkler, Levenshtein
+
+    def alike(left: str, right: str) -> Iterator[Answer]:
+        yield "rapidfuzz", JaroWinkler.similarity(left, right)
+        yield "jellyfish", jellyfish.jaro_winkler_similarity(left, right)
+
+    def edits(left: str, right: str) -> Iterator[Answer]:
+        yield "rapidfuzz", Levenshtein.distance(left, right)
+        yield "jellyfish", jellyfish.levenshtein_distance(left, right)
+
+    return {r"Jaro-Winkler, (\w+) and (\w+)": alike, r"edits from (\w+) to (\w+)": edits}
 
 
 def lifetimes_of_patients() -> Iterator[Figure]:
@@ -104,38 +153,13 @@ def lifetimes_of_patients() -> Iterator[Figure]:
     yield "lifelines", "Cox, Efron ties, coefficient of placebo", model.params_["placebo"]
 
 
-def tests_and_strings() -> Iterator[Figure]:
-    import jellyfish  # type: ignore[import-not-found]
-    from rapidfuzz.distance import JaroWinkler
+def tests() -> Iterator[Figure]:
     from scipy import stats
 
-    wilson = stats.binomtest(81, 263).proportion_ci(method="wilson")
-    yield "scipy", "Wilson, 81 of 263, lower end", wilson.low
-    yield "scipy", "Wilson, 81 of 263, upper end", wilson.high
-    p_values = [
-        0.0001,
-        0.0004,
-        0.0019,
-        0.0095,
-        0.0201,
-        0.0278,
-        0.0298,
-        0.0344,
-        0.0459,
-        0.3240,
-        0.4262,
-        0.5719,
-        0.6528,
-        0.7590,
-        1.0,
-    ]
-    adjusted = stats.false_discovery_control(p_values)
+    surest = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
+    adjusted = stats.false_discovery_control([*surest, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0])
     yield "scipy", "findings among 15 at a false discovery rate of 5 %", float((adjusted <= 0.05).sum())
     yield "scipy", "sample ratio, chi-square", stats.chisquare([821_588, 815_482]).statistic
-    for left, right in (("MARTHA", "MARHTA"), ("DWAYNE", "DUANE"), ("DIXON", "DICKSONX")):
-        quantity = f"Jaro-Winkler, {left} and {right}"
-        yield "rapidfuzz", quantity, JaroWinkler.similarity(left, right)
-        yield "jellyfish", quantity, jellyfish.jaro_winkler_similarity(left, right)
 
 
 # ── the values known to 50 digits ─────────────────────────────────────────────────────────────────────────────────────────
