@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pytest import approx
 
-from crmkit import feedback, intervals
+from crmkit import churn, datasets, experiment, feedback, intervals, metrics, survival, targeting, uplift
 from crmkit.errors import DataError, DataWarning, OptionError
 from crmkit.results import Estimate
 
@@ -109,6 +109,7 @@ def test_a_group_that_was_not_there_has_no_rate_there():
     change = feedback.decompose_change(before, after)
     table = change.table.set_index("group")
     assert table["value_before"].isna().to_dict() == {"a": False, "gone": False, "new": True}
+    assert table["note"].to_dict() == {"a": "", "gone": "not there after", "new": "not there before"}
     assert table["value_after"].isna().to_dict() == {"a": False, "gone": True, "new": False}
     assert change.total.value == approx(change.within.value + change.mix.value)
 
@@ -170,3 +171,128 @@ def test_clusters_of_one_name_in_two_frames_are_said():
     one, two = (shops(np.random.default_rng(seed)) for seed in (1, 2))
     with pytest.warns(DataWarning, match=r"'shop': 40 clusters are in both"):
         feedback.nps_difference(one, two, cluster="shop")
+
+
+# ── metrics ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("ones", [5, 17, 50])
+def test_scores_without_information_do_not_beat_contacting_everybody_or_nobody(ones):
+    found = metrics.empc([1] * ones + [0] * (100 - ones), [0.5] * 100)
+    assert found.value == approx(found.without_scores, abs=1e-9)
+
+
+def test_a_difference_that_every_row_shows_alike_is_not_certain():
+    few, more = (metrics.difference([0] * n + [1] * n, range(2 * n), [0] * 2 * n) for n in (2, 20))
+    # of all orders of 2 and 2 rows, one in three separates them one way or the other
+    assert few.p_value > 0.1
+    assert few.ci_low < 0.0 < few.value == few.ci_high == 0.5
+    assert 0.0 < more.p_value < 1e-4
+    assert 0.0 < more.ci_low < 0.5
+    mirrored = metrics.difference([0, 0, 1, 1], [0] * 4, range(4))
+    assert (mirrored.value, mirrored.ci_low, mirrored.ci_high) == (-few.value, -few.ci_high, -few.ci_low)
+    squared = metrics.difference([0, 1], [0.0, 1.0], [0.5, 0.5], metric="brier")
+    assert squared.p_value > 0.1
+
+
+def test_the_interval_of_a_difference_without_spread_ends_at_zero_at_its_p_value():
+    found = metrics.difference([0] * 6 + [1] * 6, range(12), [0] * 12)
+    again = metrics.difference([0] * 6 + [1] * 6, range(12), [0] * 12, level=1.0 - found.p_value)
+    assert again.ci_low == approx(0.0, abs=1e-12)
+
+
+def test_a_perfect_distance_of_two_classes_is_not_certain():
+    table = metrics.ranking_report([0, 0, 1, 1], [1, 2, 3, 4]).metrics.set_index("metric")
+    assert table.loc["ks", "value"] == 1.0 == table.loc["ks", "ci_high"]
+    assert table.loc["ks", "ci_low"] == approx(intervals.newcombe(2, 2, 0, 2)[0])
+
+
+def test_probabilities_are_not_called_wrong_because_nothing_rare_happened():
+    rng = np.random.default_rng(0)
+    p = np.full(60, 0.02)
+    inside = [
+        found.ci_low <= 0.0 <= found.ci_high
+        for found in (metrics.calibration(rng.random(60) < p, p).in_the_large for _ in range(300))
+    ]
+    assert np.mean(inside) > 0.93
+    none = metrics.calibration([0] * 10, [0.1] * 10).in_the_large
+    assert (none.value, none.method) == (approx(-0.1), "wilson")
+    assert none.ci_low < none.value + 1e-12 < 0.0 < none.ci_high
+
+
+@pytest.mark.parametrize("measure", [metrics.brier, metrics.calibration, metrics.mpc, metrics.empc], ids=lambda f: f.__name__)
+def test_one_row_has_no_interval_without_width(measure):
+    with pytest.raises(DataError, match="one row"):
+        measure([1], [0.3])
+
+
+# ── experiments ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_differences_of_shares_of_few_clusters_stay_differences_of_shares():
+    frame = pd.DataFrame(
+        {"arm": ["control"] * 4 + ["mail"] * 4, "shop": [0, 0, 1, 1, 2, 2, 3, 3], "bought": [0, 0, 1, 0, 1, 1, 0, 1]}
+    )
+    row = experiment.compare_rates(frame, outcome="bought", cluster="shop").table.iloc[0]
+    assert (row["ci_low"], row["ci_high"]) == (-1.0, 1.0)
+    many = pd.DataFrame({"arm": ["control"] * 40 + ["mail"] * 40, "shop": np.repeat(range(8), 10), "bought": 0})
+    many["bought"] = ([1] * 4 + [0] * 6) * 3 + [1] * 6 + [0] * 4 + ([1] + [0] * 9) * 3 + [1] * 9 + [0]
+    row = experiment.compare_rates(many, outcome="bought", cluster="shop").table.iloc[0]
+    assert row["lift_low"] == -1.0
+
+
+# ── uplift ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_arm_of_one_row_is_refused():
+    with pytest.raises(DataError, match="an arm of one row"):
+        uplift.qini([1, 0], [2, 1], [1, 0])
+    with pytest.raises(DataError, match="an arm of one row"):
+        uplift.qini([1, 0, 0, 1, 0], [2, 1, 3, 4, 5], [1, 0, 0, 0, 0])
+    frame = pd.DataFrame({"y": [1, 0, 1, 0], "mail": [1, 0, 0, 0], "keen": [1, 0, 1, 0], "score": [1.0, 2.0, 3.0, 4.0]})
+    with pytest.raises(DataError, match="an arm of one row"):
+        uplift.policy_value(frame, outcome="y", treatment="mail", policy="keen")
+    with pytest.raises(DataError, match="an arm of one row"):
+        uplift.evaluate(frame, outcome="y", treatment="mail", score="score")
+
+
+# ── survival ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_mean_life_of_survivors_alone_is_not_certain():
+    lives = pd.DataFrame({"duration": [5] * 10 + [9] * 10, "event": [0] * 10 + [1] * 10})
+    row = survival.restricted_mean(survival.curve(lives), horizon=4).iloc[0]
+    assert (row["value"], row["ci_high"]) == (4.0, 4.0)
+    assert row["ci_low"] == approx(4.0 * intervals.wilson(20, 20)[0])
+    later = survival.restricted_mean(survival.curve(lives), horizon=8).iloc[0]
+    assert later["ci_low"] == approx(8.0 * intervals.wilson(10, 10)[0])
+
+
+# ── targeting, churn ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_policies_whose_customers_all_did_alike_do_not_differ_for_certain():
+    """Two customers who came back and two who did not: as likely as one in three, whoever they are."""
+    first = pd.DataFrame({"customer_id": range(40), "timestamp": "2024-01-05", "amount": 10.0})
+    again = first.iloc[:5].assign(timestamp="2024-03-10")
+    log = pd.concat([first, again, pd.DataFrame({"customer_id": [99], "timestamp": "2024-12-31", "amount": 1.0})])
+    log["timestamp"] = pd.to_datetime(log["timestamp"])
+    policies = {"came": lambda past: [0, 1], "gone": lambda past: [10, 11], "all came": lambda past: [0, 1, 2, 3, 4]}
+    replay = targeting.backtest(log, policies, cutoffs=["2024-02-01"], measure="churned", audit=False)
+    found = replay.differences.set_index(["policy", "against"]).loc[("came", "gone")]
+    assert (found["value"], found["ci_low"]) == (-1.0, -1.0)
+    assert found["ci_high"] > 0.0
+    assert found["p_value"] > 0.1
+
+
+def test_one_customer_has_no_profit_with_an_interval():
+    with pytest.raises(DataError, match="one row"):
+        targeting.profit_curve([1], [0.5])
+
+
+def test_the_window_and_what_is_said_of_it_are_of_one_length():
+    log = datasets.make_transactions(n_customers=300, rng=1).transactions
+    found = churn.suggest_window(log, order="order_id", at_most=0.95)
+    table = found.table.set_index("days")
+    assert found.window == "1D"
+    assert found.p_return.value == table.loc[1, "p_return"]

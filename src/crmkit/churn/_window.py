@@ -147,7 +147,8 @@ def suggest_window(log: Any, /, *, at_most: float = 0.05, level: float = 0.95, *
     days = np.arange(curve.observed // (2 * day) + 1)
     p, low, high, silent = curve.at(days, level)
     few = np.flatnonzero(p <= at_most)
-    found = int(few[0]) if few.size else None
+    # a window has a day at least, where one can be judged
+    found = max(int(few[0]), min(1, days.size - 1)) if few.size else None
     estimate = None
     if found is not None:
         se = float((high[found] - low[found]) / (2.0 * critical_value(level)))

@@ -88,8 +88,8 @@ def compare_rates(
     The test is the score test, :math:`z = (p_1 - p_0) / \sqrt{\bar p (1 - \bar p)(1/n_1 + 1/n_0)}`. The relative lift
     :math:`p_1/p_0 - 1` has the MOVER-R interval made of Wilson's intervals of the two shares; it is unbounded above where the
     control has no success. With clusters, shares are ratios of cluster sums with the delta method's standard error, and test and
-    interval are Welch's over clusters. A segment in which the effect is significant and one in which it is not need not
-    differ: ``heterogeneity`` tests that.
+    interval are Welch's over clusters, cut off at −1 and 1. A segment in which the effect is significant and one in which it
+    is not need not differ: ``heterogeneity`` tests that.
 
     References
     ----------
@@ -116,9 +116,10 @@ def compare_rates(
     results = {}
     for name in outcomes:
         cells = cells_of(trial, _frame.flags(trial.frame, name, keyword="outcome").astype(np.float64), None)
-        results[name] = (
-            welch(cells, trial.control, level) if cluster is not None else _shares(cells, trial.control, level, method)
-        )
+        if cluster is None:
+            results[name] = _shares(cells, trial.control, level, method)
+        else:
+            results[name] = _of_shares(welch(cells, trial.control, level))
     made = "cluster" if cluster is not None else method
     return compared(trial, results, level=level, adjust=adjust, expected=expected, method=made, scale="rate")
 
@@ -357,6 +358,14 @@ def _shares(cells: Cells, control: int, level: float, method: str) -> Columns:
     }
     blanked = {name: np.where(known, values, np.nan) for name, values in columns.items()}
     return {**_beside(cells, control), **blanked, "note": _notes(cells, control, known, blanked, "")}
+
+
+def _of_shares(columns: Columns) -> Columns:
+    """Cut intervals off where shares end: few clusters have wide ones."""
+    ends = {"ci_low": np.maximum(columns["ci_low"], -1.0), "ci_high": np.minimum(columns["ci_high"], 1.0)}
+    # a share cannot fall by more than all of it
+    low = np.where(np.isfinite(columns["lift_low"]), np.maximum(columns["lift_low"], -1.0), columns["lift_low"])
+    return columns | ends | {"lift_low": low}
 
 
 def _beside(cells: Cells, control: int) -> Columns:

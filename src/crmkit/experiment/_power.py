@@ -128,8 +128,9 @@ def power(
     :math:`n = \left(z_{1-\alpha/2} \sigma_0 + z_{power} \sigma_1\right)^2 / \delta^2` with
     :math:`\sigma_1^2 = p_0(1-p_0) + p_1(1-p_1)/\text{ratio}`. :math:`\sigma_0` is the same for "unpooled"; for "pooled" the
     common share takes the place of both; for "baseline" the control's does, as in Evan Miller's calculator. "arcsine" is Cohen's
-    :math:`h`. The far tail of the two-sided test is left out, as all of these do. Clusters multiply the variance by
-    :math:`1 + (m - 1)\rho`.
+    :math:`h`. The far tail of the two-sided test is left out, as all of these do, and so is what `compare_means` loses by
+    estimating the standard deviation: add two units an arm, which matters where it is fewer than twenty. Clusters multiply the
+    variance by :math:`1 + (m - 1)\rho`.
 
     References
     ----------

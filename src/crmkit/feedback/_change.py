@@ -84,8 +84,9 @@ class Change(Shown):
     mix : Estimate
         Part of it that comes from groups becoming larger or smaller.
     table : DataFrame
-        One row per group, with its label in ``group``: ``share_before``, ``share_after``, ``value_before``, ``value_after`` (NaN
-        where the group was not there), and its parts ``within`` and ``mix``, which add up to those above.
+        One row per group, with its label in ``group``: ``share_before``, ``share_after``, ``value_before``, ``value_after``, and
+        its parts ``within`` and ``mix``, which add up to those above. A group has no value where it was not there, and ``note``
+        says so.
 
     Examples
     --------
@@ -393,6 +394,7 @@ def decompose_change(
         "value_after": seen1,
         "within": within,
         "mix": mix,
+        "note": np.select([np.isnan(seen0), np.isnan(seen1)], ["not there before", "not there after"], "").tolist(),
     }
     return Change(**found, table=_frame.table(columns, kind=one.kind))
 

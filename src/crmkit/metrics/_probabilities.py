@@ -86,7 +86,7 @@ def brier(y: Any, p: Any, /, *, level: float = 0.95) -> Brier:
     Raises
     ------
     DataError
-        A value is missing or outside 0 to 1, a label is neither 0 nor 1, or lengths or indexes differ.
+        A value is missing or outside 0 to 1, a label is neither 0 nor 1, lengths or indexes differ, or there is one row only.
     OptionError
         `level` is not between 0 and 1.
 
@@ -95,7 +95,8 @@ def brier(y: Any, p: Any, /, *, level: float = 0.95) -> Brier:
     With :math:`q` the isotonic regression of `y` on `p` and :math:`\bar y` the base rate, reliability is
     :math:`B(p) - B(q)`, resolution :math:`B(\bar y) - B(q)` and uncertainty :math:`B(\bar y) = \bar y (1 - \bar y)`, where
     :math:`B` is the mean squared error. No bins have to be chosen, and neither part is ever negative; on small samples `q`
-    follows the data closely and both come out too high. The interval is normal, from the spread of the squared errors.
+    follows the data closely and both come out too high. The interval is normal, from the spread of the squared errors: too
+    narrow where ones, or zeros, are so few that hardly any are in the rows.
 
     References
     ----------
@@ -128,7 +129,8 @@ class Calibration(Shown):
     ece_by_chance : float
         What it would be expected to be, by chance alone, if the probabilities were right.
     in_the_large : Estimate
-        Share of ones less mean probability: above 0, the probabilities are too low on the whole.
+        Share of ones less mean probability: above 0, the probabilities are too low on the whole. Where all rows are the same,
+        their spread says nothing: the interval is Wilson's of the share, less the mean probability (method "wilson").
     slope, intercept : Estimate or None
         Of the log odds of `y` on those of `p`: 1 and 0 for calibrated probabilities; a slope below 1 says that they are too
         extreme. None where they do not exist, and `reason` says why.
@@ -186,7 +188,7 @@ def calibration(y: Any, p: Any, /, *, bins: int = 10, level: float = 0.95) -> Ca
     Raises
     ------
     DataError
-        A value is missing or outside 0 to 1, a label is neither 0 nor 1, or lengths or indexes differ.
+        A value is missing or outside 0 to 1, a label is neither 0 nor 1, lengths or indexes differ, or there is one row only.
     OptionError
         `bins` is not a whole number of at least 1, or `level` is not between 0 and 1.
 
@@ -223,6 +225,7 @@ def calibration(y: Any, p: Any, /, *, bins: int = 10, level: float = 0.95) -> Ca
 def brier_of(ranked: Ranked, level: float) -> Brier:
     """Brier score with its parts by isotonic regression, which is the convex hull of the ROC curve."""
     t, f, n = ranked.t, ranked.f, ranked.n
+    _ranked.several(n)
     value, spread = _k.squares(ranked.score, t, f)
     ones, zeros = _k.segments(t, f, _k.hull(t, f))
     recalibrated = float(np.sum(ones * (zeros / (ones + zeros)))) / n
@@ -246,6 +249,7 @@ def brier_of(ranked: Ranked, level: float) -> Brier:
 def calibration_of(ranked: Ranked, bins: int, level: float, *, kind: str = "pandas") -> Calibration:
     """Calibration of the probabilities behind a ranking."""
     n = ranked.n
+    _ranked.several(n)
     counts, sums = np.empty((bins, 2), np.int64), np.empty((bins, 4))
     used = _k.bins(ranked.score, ranked.t, ranked.f, n, bins, counts, sums)
     (in_bin, ones), (total, noise, least, most) = counts[:used].T, sums[:used].T
@@ -271,12 +275,22 @@ def calibration_of(ranked: Ranked, bins: int, level: float, *, kind: str = "pand
         table=_frame.table(table, kind=kind),
         ece=float(in_bin @ np.abs(predicted - observed)) / n,
         ece_by_chance=by_chance / n,
-        in_the_large=Estimate.normal(gap, math.sqrt(square / n), n=n, level=level, method="wald", bounds=(-1.0, 1.0)),
+        in_the_large=_in_the_large(ranked, gap, math.sqrt(square / n), level),
         slope=line[1] if line else None,
         intercept=line[0] if line else None,
         reason=reason,
         n=n,
     )
+
+
+def _in_the_large(ranked: Ranked, gap: float, se: float, level: float) -> Estimate:
+    """Share of ones less mean probability."""
+    if 0 < ranked.ones < ranked.n:
+        return Estimate.normal(gap, se, n=ranked.n, level=level, method="wald", bounds=(-1.0, 1.0))
+    mean = ranked.rate - gap
+    ends = wilson_ends(np.array(float(ranked.ones)), np.array(float(ranked.n)), critical_value(level))
+    low, high = (float(end) - mean for end in ends)
+    return Estimate(gap, min(low, gap), max(high, gap), se, ranked.n, level, "wilson")
 
 
 def _recalibrate(x: Floats, t: Longs, rows: Longs, n: int, level: float) -> tuple[tuple[Estimate, Estimate] | None, str]:

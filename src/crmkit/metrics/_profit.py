@@ -39,7 +39,8 @@ class Profit(Estimate):
     fraction : float
         Share of the customers to contact, from the top.
     without_scores : float
-        Profit per customer of the better of contacting nobody and contacting everybody: what scores have to beat.
+        Profit per customer of the better of contacting nobody and contacting everybody: what scores have to beat. `empc` takes
+        the better of the two at each share that accepts, as it does for scores.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def empc(
     Raises
     ------
     DataError
-        A value is missing or infinite, a label is neither 0 nor 1, or lengths or indexes differ.
+        A value is missing or infinite, a label is neither 0 nor 1, lengths or indexes differ, or there is one row only.
     OptionError
         `accept` is not two numbers above 0, `value` is not above 0, a cost is below 0, or `level` is not between 0 and 1.
 
@@ -165,7 +166,7 @@ def mpc(
     Raises
     ------
     DataError
-        A value is missing or infinite, a label is neither 0 nor 1, or lengths or indexes differ.
+        A value is missing or infinite, a label is neither 0 nor 1, lengths or indexes differ, or there is one row only.
     OptionError
         `accept` is not a number from 0 to 1, `value` is not above 0, a cost is below 0, or `level` is not between 0 and 1.
 
@@ -201,17 +202,21 @@ def empc_of(ranked: Ranked, alpha: float, beta: float, worth: float, d: float, f
     """Sum the profit of every corner of the hull over the shares for which it is the best place to stop."""
     from scipy.special import betainc
 
+    def expected(ones: Floats, zeros: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return what a row of either class brings in each segment, and the probability that the segment is contacted."""
+        # share from which on it pays to go on through a segment; it rises from segment to segment
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pays = (zeros * (d + f) + ones * f) / (ones * (worth - d))
+        pays = np.clip(np.where((ones > 0) & (worth > d), pays, 1.0), 0.0, 1.0)
+        reached = 1.0 - betainc(alpha, beta, pays)
+        kept = alpha / (alpha + beta) * (1.0 - betainc(alpha + 1.0, beta, pays))  # share kept, where it is contacted
+        return (worth - d) * kept - f * reached, -(d + f) * reached, reached
+
     ones, zeros = _segments(ranked)
-    # share from which on it pays to go on through a segment; it rises from segment to segment
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pays = (zeros * (d + f) + ones * f) / (ones * (worth - d))
-    pays = np.clip(np.where((ones > 0) & (worth > d), pays, 1.0), 0.0, 1.0)
-    reached = 1.0 - betainc(alpha, beta, pays)  # probability that a segment is contacted
-    mean = alpha / (alpha + beta)
-    kept = mean * (1.0 - betainc(alpha + 1.0, beta, pays))  # and share kept, where it is
-    from_one, from_zero = (worth - d) * kept - f * reached, -(d + f) * reached
-    everybody = ((mean * (worth - d) - f) * ranked.ones - (d + f) * ranked.zeros) / ranked.n
-    return _profit(ranked, ones, zeros, from_one, from_zero, reached, everybody, level)
+    # without scores everybody is one segment
+    from_one, from_zero, _ = expected(np.array([float(ranked.ones)]), np.array([float(ranked.zeros)]))
+    without = float(ranked.ones * from_one[0] + ranked.zeros * from_zero[0]) / ranked.n
+    return _profit(ranked, ones, zeros, *expected(ones, zeros), without, level)
 
 
 def mpc_of(ranked: Ranked, gamma: float, worth: float, d: float, f: float, level: float) -> Profit:
@@ -236,16 +241,17 @@ def _profit(
     from_one: Floats,
     from_zero: Floats,
     reached: Floats,
-    everybody: float,
+    without: float,
     level: float,
 ) -> Profit:
     """Add up what a row of either class brings in each segment."""
     n = ranked.n
+    _ranked.several(n)
     value = float(ones @ from_one + zeros @ from_zero) / n
     spread = float(ones @ np.square(from_one - value) + zeros @ np.square(from_zero - value)) / n
     around = Estimate.normal(value, math.sqrt(spread / n), n=n, level=level, method="wald")
     fraction = float((ones + zeros) @ reached) / n
-    return Profit(value, around.ci_low, around.ci_high, around.se, n, level, "wald", fraction, max(everybody, 0.0))
+    return Profit(value, around.ci_low, around.ci_high, around.se, n, level, "wald", fraction, max(without, 0.0))
 
 
 def _economics(value: object, offer_cost: object, contact_cost: object) -> tuple[float, float, float]:

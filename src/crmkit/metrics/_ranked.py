@@ -12,7 +12,7 @@ from crmkit import _frame
 from crmkit._kernels import ranking as _k
 from crmkit.errors import DataError
 
-__all__ = ["Ranked", "both_classes", "kind_of", "rank", "read", "read_scores"]
+__all__ = ["Ranked", "both_classes", "kind_of", "rank", "read", "read_scores", "several"]
 
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
@@ -74,6 +74,13 @@ def both_classes(happened: Bools) -> None:
     ones = int(happened.sum())
     if ones in (0, happened.size):
         msg = f"y: all {happened.size:,} rows are {int(ones > 0)}; there is nothing to tell apart without rows of both kinds"
+        raise DataError(msg)
+
+
+def several(n: int) -> None:
+    """Refuse a single row, around which a mean would have an interval without width."""
+    if n == 1:
+        msg = "y has one row, which shows no spread: there is no interval around it; pass two or more"
         raise DataError(msg)
 
 

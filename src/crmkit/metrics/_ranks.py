@@ -12,6 +12,7 @@ import numpy as np
 from crmkit import _frame, _options
 from crmkit._kernels import ranking as _k
 from crmkit.errors import DataError, OptionError
+from crmkit.intervals import newcombe
 from crmkit.intervals._one import wilson_ends
 from crmkit.metrics import _ranked
 from crmkit.metrics._ranked import Bools, Floats, Longs, Ranked
@@ -195,7 +196,9 @@ def difference(y: Any, p: Any, baseline: Any, /, *, metric: str = "auc", level: 
     -----
     Each row moves either metric by a certain amount, its influence; the difference of the two is averaged over the rows, and
     its spread gives the standard error. For the AUC this is the comparison of DeLong, DeLong and Clarke-Pearson. Rows are
-    taken to be independent of each other; for several rows of one customer the interval is too narrow.
+    taken to be independent of each other; for several rows of one customer the interval is too narrow. Where every row shows
+    the same difference there is no spread to see: interval and p-value are then those of a sign that came out alike in as
+    many trials as there are rows, for the AUC of the rarer kind (method "wilson").
 
     References
     ----------
@@ -322,7 +325,12 @@ def ks(ranked: Ranked, level: float, areas: Areas | None = None) -> tuple[Estima
     one, zero = areas.caught, areas.lost
     se = math.sqrt(one * (1.0 - one) / m + zero * (1.0 - zero) / n)
     depth = (one * m + zero * n) / ranked.n
-    return Estimate.normal(areas.distance, se, n=ranked.n, level=level, method="wald", bounds=(0.0, 1.0)), depth
+    # two independent shares: Newcombe's interval has a width where both are 0 or 1
+    low, high = newcombe(round(one * m), m, round(zero * n), n, level=level)
+    if zero > one:
+        low, high = -high, -low
+    value = areas.distance
+    return Estimate(value, min(max(low, 0.0), value), max(high, value), se, ranked.n, level, "newcombe"), depth
 
 
 def gains_of(ranked: Ranked, depths: Floats, level: float, *, kind: str = "pandas") -> Any:
@@ -376,10 +384,23 @@ def difference_of(happened: Bools, scores: Floats, other: Floats, metric: str, l
         variance = float(np.var(gap)) / gap.size
     se = math.sqrt(variance)
     value = first - second
+    if se == 0.0 and value != 0.0:
+        return _as_many_trials(value, first, second, happened, metric, level)
     between = Estimate.normal(value, se, n=happened.size, level=level, method="delong" if metric == "auc" else "influence")
-    # without any spread, scores that rank alike are alike, and others differ for certain
-    p_value = math.erfc(abs(value) / se / math.sqrt(2.0)) if se > 0.0 else float(value == 0.0)
+    # without any spread, scores that do as well are alike
+    p_value = math.erfc(abs(value) / se / math.sqrt(2.0)) if se > 0.0 else 1.0
     return Difference(value, between.ci_low, between.ci_high, se, happened.size, level, between.method, p_value, first, second)
+
+
+def _as_many_trials(value: float, first: float, second: float, happened: Bools, metric: str, level: float) -> Difference:
+    """Difference that every row shows alike: as certain as so many trials of which none went the other way, and no more."""
+    ones, n = int(happened.sum()), happened.size
+    trials = min(ones, n - ones) if metric == "auc" else n
+    count = np.array(float(trials))
+    far = value * (2.0 * float(wilson_ends(count, count, critical_value(level))[0]) - 1.0)
+    # at this p-value the interval ends at zero
+    p_value = math.erfc(math.sqrt(trials / 2.0))
+    return Difference(value, min(far, value), max(far, value), 0.0, n, level, "wilson", p_value, first, second)
 
 
 def _influence(happened: Bools, scores: Floats, metric: str) -> tuple[float, Floats]:

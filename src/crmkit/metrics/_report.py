@@ -114,9 +114,9 @@ def ranking_report(
     Notes
     -----
     All is read off one sort, by distinct scores, so that ties and the order of the rows change nothing. The Kolmogorov-Smirnov
-    statistic is the largest distance between the two classes' shares above a score; its interval takes the score at which it
-    is found as given, and the statistic is too large by chance on few rows. See `auc`, `average_precision`, `gains`, `brier`,
-    `calibration` and `difference` for the rest.
+    statistic is the largest distance between the two classes' shares above a score; its interval, Newcombe's, takes the score
+    at which it is found as given, and the statistic is too large by chance on few rows. See `auc`, `average_precision`,
+    `gains`, `brier`, `calibration` and `difference` for the rest.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crmkit import _frame, _options
 from crmkit.errors import ColumnError, DataError, DataWarning
+from crmkit.intervals._one import wilson_ends
 from crmkit.results import critical_value
 
 __all__ = ["quantile", "restricted_mean"]
@@ -116,7 +117,8 @@ def restricted_mean(curve: Any, /, *, horizon: float | None = None, level: float
     Notes
     -----
     The mean of :math:`\min(T, h)` is the area under the curve up to h; its variance is
-    :math:`\sum_i \big(\int_{t_i}^h S\big)^2 d_i / (n_i (n_i - d_i))`. Unlike the median it always exists; unlike the mean it
+    :math:`\sum_i \big(\int_{t_i}^h S\big)^2 d_i / (n_i (n_i - d_i))`. Where nobody left by then, that is zero: the lower end is
+    then h times Wilson's for as many survivors as were at risk. Unlike the median it always exists; unlike the mean it
     needs nothing beyond what was observed.
 
     References
@@ -147,7 +149,7 @@ def restricted_mean(curve: Any, /, *, horizon: float | None = None, level: float
     if end > min(known):
         msg = f"horizon={end:g} passes {min(known):g}, the last time of a group; nothing is known beyond: pass at most that"
         raise DataError(msg)
-    values, errors = np.empty(len(groups)), np.empty(len(groups))
+    values, errors, none = np.empty(len(groups)), np.empty(len(groups)), np.full(len(groups), np.inf)
     for place, g in enumerate(groups):
         inside = time[g] < end
         t, s, n, d = (column[g][inside] for column in (time, share, at_risk, events))
@@ -158,10 +160,14 @@ def restricted_mean(curve: Any, /, *, horizon: float | None = None, level: float
         left = n - d
         rate = np.divide(d, n * left, out=np.zeros(n.size), where=left > 0.0)
         errors[place] = np.sqrt((behind**2 * rate).sum())
+        if not d.any():
+            # nobody left up to then: as sure as so many survivors make it
+            fewest = at_risk[g][: t.size + 1].min()
+            none[place] = end * float(wilson_ends(fewest, fewest, z)[0])
     columns = {
         "horizon": np.full(len(groups), end),
         "value": values,
-        "ci_low": np.maximum(values - z * errors, 0.0),
+        "ci_low": np.minimum(np.maximum(values - z * errors, 0.0), none),
         "ci_high": np.minimum(values + z * errors, end),
         "se": errors,
     }

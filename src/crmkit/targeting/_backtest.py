@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -157,7 +156,9 @@ def backtest(
     less refunds of them within it; who does not come back counts with 0. Means over several cutoffs weigh every contact alike.
     Standard errors come from the influence of each customer on a mean, summed over cutoffs; that of a difference is of the
     difference of influences, so that customers picked by both policies do not blur it. Where all those contacted are alike in
-    "churned", the interval is Wilson's.
+    "churned", the interval is Wilson's; in an amount or in orders it has no width, for there is no spread to be seen. Where all
+    picked by two policies are alike, and the two differ, p-value and interval of the difference are those of a sign that came
+    out alike in as many trials as the smaller of the two has customers.
 
     The answer describes; it is not the effect of a campaign. Only a comparison with people who were left out at random is.
 
@@ -392,11 +393,23 @@ def _differences(
             who = np.concatenate([here.customer[here.picked[name] | here.picked[other]] for here in standing])
             clusters = int(np.count_nonzero(np.bincount(who)))
             se = math.sqrt(float(apart @ apart) * clusters / max(clusters - 1, 1))
-            chance = 2.0 * NormalDist().cdf(-abs(gap) / se) if se > 0.0 else float(gap == 0.0)
-            row = (name, other, gap, gap - z * se, gap + z * se, chance, both / either)
+            low, high = gap - z * se, gap + z * se
+            chance = math.erfc(abs(gap) / se / math.sqrt(2.0)) if se > 0.0 else 1.0
+            if se == 0.0 and gap != 0.0:
+                # all those picked by either did alike: as certain as so many trials of which none went the other way
+                trials = min(_persons(standing, name), _persons(standing, other))
+                far = gap * (2.0 * float(wilson_ends(np.array(trials), np.array(trials), z)[0]) - 1.0)
+                low, high, chance = min(far, gap), max(far, gap), math.erfc(math.sqrt(trials / 2.0))
+            row = (name, other, gap, low, high, chance, both / either)
             for column, value in zip(found.values(), row, strict=True):
                 column.append(value)
     return found
+
+
+def _persons(standing: list[_Standing], name: str) -> float:
+    """Count the customers picked, each once."""
+    who = np.concatenate([here.customer[here.picked[name]] for here in standing])
+    return float(np.count_nonzero(np.bincount(who)))
 
 
 def _named(policy: Any) -> dict[str, Policy]:

@@ -173,7 +173,7 @@ def profit_curve(
     ------
     DataError
         A value is missing or infinite, a label is neither 0 nor 1, a probability lies outside 0 to 1, lengths or indexes
-        differ, or a customer has no value.
+        differ, there is one customer only, or a customer has no value.
     OptionError
         `value` is a number not above 0, a cost is below 0, or `accept`, `at` or `level` is out of its range.
 
@@ -218,6 +218,7 @@ def profit_curve(
     gamma = mean_accepted(accept)
     shares = _shares(at)
     happened, chance = _ranked.read(y, p, probability=True)
+    _ranked.several(happened.size)
     worth = _per_customer(y, value, happened.size, name="value")
     d = _per_customer(y, offer_cost, happened.size, name="offer_cost", cost=True)
     f = _per_customer(y, contact_cost, happened.size, name="contact_cost", cost=True)

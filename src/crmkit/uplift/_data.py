@@ -51,11 +51,14 @@ def binary_arm(frame: _frame.Frame, treatment: str, control: Any, arm: Any) -> t
 
 def known_propensity(frame: _frame.Frame, propensity: Any, treated: Bools, rows: Bools) -> Floats:
     """Return the chance of treatment of each row: the share treated, a number, or a column."""
-    n = treated.size
+    n, hit = treated.size, int(treated.sum())
+    if hit in (0, n):
+        msg = "all rows are in one arm; there is no effect to be seen"
+        raise DataError(msg)
+    if min(hit, n - hit) < 2:
+        msg = f"{hit:,} of {n:,} rows are treated: an arm of one row shows no spread, so that no effect has an interval"
+        raise DataError(msg)
     if propensity is None:
-        if not treated.any() or treated.all():
-            msg = "all rows are in one arm; there is no effect to be seen"
-            raise DataError(msg)
         return np.full(n, treated.mean())
     if isinstance(propensity, str):
         chance = _frame.numbers(frame, propensity, keyword="propensity")[rows]

@@ -160,7 +160,7 @@ def evaluate(
     ColumnError
         A column is missing.
     DataError
-        A value is missing or infinite, there are not two arms, or a propensity is too near 0 or 1.
+        A value is missing or infinite, there are not two arms of two rows or more, or a propensity is too near 0 or 1.
     OptionError
         An option is not usable.
 

@@ -74,7 +74,7 @@ def policy_value(
     ColumnError
         A column is missing.
     DataError
-        A value is missing or infinite, there are not two arms, or a propensity is too near 0 or 1.
+        A value is missing or infinite, there are not two arms of two rows or more, or a propensity is too near 0 or 1.
     OptionError
         Not one of `policy` and `score` is given, or an option is not usable.
 

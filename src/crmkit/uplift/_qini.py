@@ -78,7 +78,7 @@ def qini(y: Any, score: Any, treatment: Any, /, *, propensity: float | None = No
     Raises
     ------
     DataError
-        A value is missing, infinite or of the wrong kind, lengths or indexes differ, or one arm is empty.
+        A value is missing, infinite or of the wrong kind, lengths or indexes differ, or an arm has fewer than two rows.
     OptionError
         An option is not usable.
 
