@@ -63,7 +63,7 @@ def csv(folder, shop):
 
 
 def test_without_a_file_a_store_is_simulated(folder, monkeypatch, capsys):
-    monkeypatch.setattr(datasets, "make_store", lambda make=datasets.make_store: make(n_customers=150))
+    monkeypatch.setattr(datasets, "make_store", lambda make=datasets.make_store: make(n_customers=200))
     assert command.main(["report", "--contact-cost", "2"]) == 0
     text = (folder / "crmkit-report.html").read_text(encoding="utf-8")
     assert "a simulated store" in text
@@ -277,6 +277,63 @@ def test_surveys_are_joined_and_missing_answers_left_out_on_request(csv, folder,
     found = (folder / "crmkit-report.html").read_text(encoding="utf-8")
     assert "Net Promoter Score by RFM segment" in found
     assert "by segment, a column of the survey" in found
+
+
+@pytest.mark.usefixtures("short")
+def test_a_parquet_whose_index_is_the_customer_is_read(folder, shop):
+    shop.transactions.set_index("customer_id").to_parquet("o.parquet")
+    assert command.main(["report", "o.parquet", "--order", "order_id"]) == 0
+    found = (folder / "crmkit-report.html").read_text(encoding="utf-8")
+    assert found == report(shop.transactions, order="order_id", title="Customer report: o.parquet").html
+
+
+@pytest.mark.parametrize("option", [("--separator", ";"), ("--encoding", "latin-1")])
+def test_what_says_how_text_is_written_is_refused_for_parquet(option, folder, shop, capsys):
+    shop.transactions.to_parquet("o.parquet")
+    assert command.main(["report", "o.parquet", *option]) == 2
+    assert f"{option[0]} says how text is written, and o.parquet is a parquet file" in one_line(capsys.readouterr().err)
+
+
+def test_contacts_and_an_experiment_are_read_from_files(folder, monkeypatch, capsys):
+    monkeypatch.setattr(build, "PARTS", [part for part in build.PARTS if part.name in ("data", "contacts", "experiment")])
+    store = datasets.make_store(n_customers=60)
+    store.orders.to_csv("orders.csv", index=False)
+    store.contacts.to_csv("contacts.csv")
+    store.experiment.to_parquet("trial.parquet")
+    options = ["--customer", "contact_id", "--order", "order_id", "--refunds", "subtract", "--contacts", "contacts.csv"]
+    options += ["--experiment", "trial.parquet", "--outcome", "visited,spend", "--before", "spend_before"]
+    assert command.main(["report", "orders.csv", *options]) == 0
+    told = capsys.readouterr()
+    assert "contacts.csv: 75 contact records" in told.out
+    found = (folder / "crmkit-report.html").read_text(encoding="utf-8")
+    assert "75 contact records are" in found
+    assert "What the arms changed" in found
+    fields = ",".join(f"{name}={kind}" for name, kind in store.fields.items())
+    assert command.main(["report", "orders.csv", *options, "--fields", fields]) == 0
+    assert (folder / "crmkit-report.html").read_text(encoding="utf-8") == found
+    # the ids may be called otherwise, and must be there
+    store.contacts.rename_axis("record").to_csv("contacts.csv")
+    assert command.main(["report", "orders.csv", *options]) == 2
+    assert "no column 'contact_id'" in capsys.readouterr().err
+    assert command.main(["report", "orders.csv", *options, "--contact", "record"]) == 0
+    assert (folder / "crmkit-report.html").read_text(encoding="utf-8") == found
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--wave w", "--wave describes a survey; name its file with --survey"),
+        ("--fields a=name", "--fields describes contacts; name its file with --contacts"),
+        ("--outcome y --before x", "--outcome and --before describe an experiment; name its file with --experiment"),
+        ("--experiment t.csv", "--experiment needs --outcome"),
+        ("--contacts o.csv --fields name", "--fields 'name' is not written as COL=KIND,COL=KIND"),
+        ("--margin 3", "margin=3.0"),
+    ],
+)
+def test_options_of_other_files_are_checked(options, words, folder, capsys):
+    (folder / "o.csv").write_text("customer_id,timestamp,amount\na,2024-01-01,5\na,2024-01-02,5\n")
+    assert command.main(["report", "o.csv", *options.split()]) == 2
+    assert words in one_line(capsys.readouterr().err)
 
 
 BAD_FILES = {

@@ -36,7 +36,7 @@ def add_options(report: argparse.ArgumentParser) -> None:
     names.add_argument("--time", metavar="COL", help="dates or times, ISO 8601 where they are text (default: timestamp)")
     names.add_argument("--amount", metavar="COL", help="amounts in one currency (default: amount)")
     names.add_argument("--order", metavar="COL", help="order ids: rows with one id are one purchase")
-    names.add_argument("--item", metavar="COL", help="item ids")
+    names.add_argument("--item", metavar="COL", help="item ids (default: item_id, where there is one)")
     names.add_argument("--price", metavar="COL", help="with --quantity, in place of --amount: the amount is their product")
     names.add_argument("--quantity", metavar="COL", help="with --price")
     names.add_argument("--less", metavar="COL", help="taken off the amount: refunds in a column of their own")
@@ -223,6 +223,8 @@ def _from_files(given: argparse.Namespace) -> Report:
         purchases, amount = files.read_purchases(given.file, named, layout, time_format=given.time_format)
         customer = named.customer
         options |= {"customer": customer, "time": named.time, "amount": amount, "order": named.order, "item": named.item}
+        if named.item is None and files.USUAL_ITEM in purchases:
+            options["item"] = files.USUAL_ITEM
     print(f"read     {given.file}: {len(purchases):,} rows")
     return _report.report(
         purchases,

@@ -19,6 +19,7 @@ TEXT = (".csv", ".tsv", ".txt")
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 PARQUET = (".parquet", ".pq")
 UTF_8 = "utf-8"
+USUAL_ITEM = "item_id"
 # what stands for nothing in a column of numbers or times; among ids, each of these may be somebody's
 NOTHING = [
     *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT"),
@@ -50,10 +51,12 @@ class Named:
 
 def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str | None = None) -> tuple[pd.DataFrame, str]:
     """Return the columns the report needs, and the name of the one with the amounts."""
-    ids = [name for name in (named.customer, named.order, named.item) if name is not None]
+    # items have a usual name, as `crmkit.events` has it
+    usual = [USUAL_ITEM] if named.item is None else []
+    ids = [name for name in (named.customer, named.order, named.item, *usual) if name is not None]
     numbers = [name for name in (named.amount, named.price, named.quantity, named.less) if name is not None]
     wanted = {f"--{option}": name for option, name in dataclasses.asdict(named).items() if name is not None}
-    frame = _read(path, wanted, layout, ids=ids, times=[named.time])
+    frame = _read(path, wanted, layout, ids=ids, times=[named.time], optional=usual)
     if time_format is not None:
         frame = frame.assign(**{named.time: _times(frame, named.time, time_format)})
     if len(numbers) == 1 and named.amount is not None:

@@ -24,8 +24,8 @@ class Truth:
     Attributes
     ----------
     of_customer : DataFrame
-        One row per customer with a purchase: ``purchase_rate`` per week, ``dropout``, ``alive``, ``expected_spend``, and ``share``:
-        where two customers are one person whom nobody recognised, each stands for half of them.
+        One row per customer with a purchase: ``purchase_rate`` per week, ``dropout``, ``alive``, ``expected_spend``, and
+        ``share``: where two customers are one person whom nobody recognised, each stands for half of them.
     store : Store or None
         The simulation.
     """
