@@ -165,6 +165,7 @@ checked.groupby(
 # %%
 # Where to go from here
 # ---------------------
-# ``python -m crmkit report orders.csv --customer … --time … --amount …`` does all this
-# for a file and writes one page of HTML. The reference lists what else the topics can
-# answer.
+# `One table for everything <plot_store.html>`_ asks all topics at once, after finding out
+# which contacts are one person. `Bring your own columns <../howto/columns.html>`_ helps
+# with a file of your own, and ``python -m crmkit report orders.csv --customer … --time …
+# --amount …`` makes one page of HTML from it.
