@@ -186,6 +186,9 @@ def test_what_cannot_be_evaluated(shop, known, models):
         clv.evaluate(truth, table.head(2).assign(holdout_T=[1.0, 26.0]))
     with raises(DataError, match="no rows"):
         clv.evaluate(truth, table.iloc[:0])
+    for function in (clv.evaluate, clv.compare):
+        with raises(DataError, match="one row: how far errors differ between customers"):
+            function(truth, table.iloc[:1])
     with raises(OptionError, match="got GammaGamma"):
         clv.evaluate(clv.fit_gamma_gamma(known), known)
     with raises(OptionError, match="level"):

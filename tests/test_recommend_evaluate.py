@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crmkit import recommend
 from crmkit._kernels import evaluation as _k
-from crmkit.errors import ColumnError, DataError, OptionError
+from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
 from naive import recommend as naive
 
 COLUMNS = {"customer": "who", "time": "when", "item": "what", "amount": None}
@@ -127,9 +127,14 @@ def test_the_kernel_marks_every_list_by_the_definition(tops, truth, ks):
 def test_precision_divides_by_k_and_recall_by_what_there_was():
     """One item to foresee, two on the list: a precision of one half, whatever others call it."""
     frame = pd.DataFrame({"who": [1, 1, 2, 2], "what": ["a", "b", "a", "b"], "when": pd.Timestamp("2024-01-01")})
-    later = pd.DataFrame({"who": [1], "what": ["a"], "when": pd.Timestamp("2024-02-01")})
+    later = pd.DataFrame({"who": [1, 2], "what": ["a", "a"], "when": pd.Timestamp("2024-02-01")})
     model = recommend.fit_popularity(recommend.interactions(frame, **COLUMNS))
     got = recommend.evaluate(model, later, k=2, items=["all"]).metrics.set_index("metric")["value"]
+    with pytest.warns(DataWarning, match="1 of 1 lists of items to foresee are those of one customer"):
+        alone = recommend.evaluate(model, later[:1], k=2, items=["all"]).metrics.set_index("metric")
+    assert alone["value"].tolist() == got.tolist()
+    # one customer says nothing about how much customers differ
+    assert alone[["ci_low", "ci_high"]].isna().all(axis=None)
     assert got[["precision", "recall", "recall_min", "ndcg", "map", "mrr", "hit_rate"]].tolist() == [0.5, 1, 1, 1, 1, 1, 1]
 
 
@@ -156,7 +161,8 @@ def test_where_nobody_repeats_there_are_no_rows_about_repeats(give):
     full = recommend.evaluate(model, give(past.assign(what=["c", "c", "a", "a"])), k=2, items="new")
     assert full.catalogue["coverage"].to_list() == [2 / 3]
     owners = recommend.fit_popularity(recommend.interactions(give(past.assign(what=["a", "b", "a", "b"])), **COLUMNS))
-    empty = recommend.evaluate(owners, give(past), k=2, items="new", unknown_items="count")
+    with pytest.warns(DataWarning, match="one customer"):
+        empty = recommend.evaluate(owners, give(past), k=2, items="new", unknown_items="count")
     assert empty.catalogue["coverage"].to_list() == [0.0]
     assert empty.catalogue["gini"].to_list() == [0.0]
 

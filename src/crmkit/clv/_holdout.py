@@ -48,6 +48,9 @@ class Holdout:
         if x.size == 0:
             msg = "the table has no rows: nothing to evaluate"
             raise DataError(msg)
+        if x.size == 1:
+            msg = "the table has one row: how far errors differ between customers, and so how sure their mean is, takes two"
+            raise DataError(msg)
         if lengths.min() != lengths.max():
             msg = (
                 f"column 'holdout_T' ranges from {lengths.min():g} to {lengths.max():g}; the holdout is one period, the same for"

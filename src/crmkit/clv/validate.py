@@ -145,7 +145,7 @@ def evaluate(
     ColumnError
         A column is missing.
     DataError
-        A row is no purchase history, is in another unit than the model, or holdouts differ in length.
+        A row is no purchase history, is in another unit than the model, holdouts differ in length, or there is one customer.
     OptionError
         `model` is no purchase model, or an option is not usable.
 
@@ -263,7 +263,7 @@ def compare(models: Any, known: Any, /, *, n_threads: int | None = None) -> Any:
     ColumnError
         A column is missing.
     DataError
-        A row is no purchase history, is in another unit than a model, or holdouts differ in length.
+        A row is no purchase history, is in another unit than a model, holdouts differ in length, or there is one customer.
     OptionError
         `models` are no purchase models, or two have one name.
 

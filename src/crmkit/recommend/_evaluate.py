@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Unpack, cast
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from crmkit import _events, _frame, _options, _threads
 from crmkit._kernels import evaluation as _k
 from crmkit._kernels import sparse as _sparse
-from crmkit.errors import DataError, OptionError
+from crmkit.errors import DataError, DataWarning, OptionError
 from crmkit.recommend import _policy
 from crmkit.recommend._interactions import Interactions, Rows, from_log
 from crmkit.recommend._split import Split
@@ -148,6 +149,11 @@ def evaluate(
     OptionError
         An argument is outside what is accepted.
 
+    Warns
+    -----
+    DataWarning
+        What is to be foreseen was bought by one customer alone: the means have no interval, and hold missing values there.
+
     Notes
     -----
     For one customer with n items to foresee, h of them among the first k of the list, at ranks r:
@@ -250,6 +256,14 @@ def evaluate(
 
     kind_of_frame = first.customers.kind
     metrics, differences = _tables(values, list(named), level, replicates, random, kind_of_frame)
+    alone = sum(places.size == 1 for places, _ in values.values())
+    if alone:
+        warnings.warn(
+            f"{alone} of {len(values)} lists of items to foresee are those of one customer: their means have no interval, and"
+            " hold missing values there. Silence with warnings.simplefilter('ignore', crmkit.errors.DataWarning).",
+            DataWarning,
+            stacklevel=2,
+        )
     catalogue_table = _frame.table(catalogue, kind=kind_of_frame)
     return Evaluation(metrics, differences, catalogue_table, level, MappingProxyType(left_out), MappingProxyType(values), who)
 
@@ -430,12 +444,13 @@ def _tables(
                     base = depth * wide + place
                     if n[column] == 0:
                         continue
-                    low, high = np.percentile(drawn[:, column], ends)
+                    low, high = np.percentile(drawn[:, column], ends) if n[column] > 1 else (np.nan, np.nan)
                     row = (name, part, k, metric, mean[column], low, high, int(n[column]))
                     for key, entry in zip(keys, row, strict=True):
                         means[key].append(entry)
                     if name != names[0] and n[base] > 0:
-                        low, high = np.percentile(drawn[:, column] - drawn[:, base], ends)
+                        both = drawn[:, column] - drawn[:, base]
+                        low, high = np.percentile(both, ends) if min(n[column], n[base]) > 1 else (np.nan, np.nan)
                         row = (name, part, k, metric, mean[column] - mean[base], low, high, int(min(n[column], n[base])))
                         for key, entry in zip(keys, row, strict=True):
                             apart[key].append(entry)
