@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pytest import approx
 
-from crmkit import churn, datasets, experiment, feedback, intervals, metrics, survival, targeting, uplift
+from crmkit import churn, datasets, experiment, feedback, intervals, metrics, plot, survival, targeting, uplift
 from crmkit.errors import DataError, DataWarning, OptionError
 from crmkit.results import Estimate
 
@@ -296,3 +296,36 @@ def test_the_window_and_what_is_said_of_it_are_of_one_length():
     table = found.table.set_index("days")
     assert found.window == "1D"
     assert found.p_return.value == table.loc[1, "p_return"]
+
+
+# ── pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def ax():
+    figure = pytest.importorskip("matplotlib.figure")
+    return figure.Figure().subplots()
+
+
+def test_a_picture_of_customers_who_came_late_counts_all_of_them(ax):
+    entry = np.arange(0.0, 100.0)
+    late = pd.DataFrame({"entry": entry, "duration": entry + 10.5, "event": 1, "why": ["price", "moved"] * 50})
+    plot.survival_curve(survival.curve(late, entry="entry"), at_risk=False, ax=ax)
+    assert ax.get_legend().get_texts()[0].get_text() == "n = 100"
+    by = late.assign(plan=["a"] * 30 + ["b"] * 70, event=[1, 1, 0, 1, 1] * 20)
+    plot.survival_curve(survival.curve(by, entry="entry", by="plan", cause="why"), ax=ax)
+    assert [text.get_text().partition(" (")[2] for text in ax.get_legend().get_texts()[1:]] == ["n = 30)"] * 2 + ["n = 70)"] * 2
+
+
+def test_a_picture_says_where_there_is_no_interval(ax):
+    visits = pd.DataFrame({"arm": ["control"] * 20 + ["mail"] * 20, "a": [0] * 20 + [1, 0] * 10, "b": [0, 1] * 20})
+    found = experiment.compare_rates(visits, outcome=["a", "b"])
+    plot.experiment_effects(found, relative=True, ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["no bounds: see the table's note"]
+
+
+@pytest.mark.parametrize("level", [0.995, 0.95])
+def test_a_picture_does_not_round_its_level(ax, level):
+    survey = pd.DataFrame({"score": [10, 9, 3, 8, 2, 1, 9, 7], "shop": list("aaabbbcc")})
+    plot.feedback_nps(feedback.nps(survey, by="shop", level=level), ax=ax)
+    assert ax.get_xlabel() == f"Net Promoter Score, with {100 * level:g} % interval"

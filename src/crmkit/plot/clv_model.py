@@ -14,6 +14,7 @@ from crmkit.clv.bg_bb import BgBb
 from crmkit.errors import OptionError
 from crmkit.plot import _canvas
 from crmkit.plot._grid import DARK, LIGHT
+from crmkit.results import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -183,7 +184,7 @@ def clv_heterogeneity(model: Any, /, *, of: str | None = None, level: float = 0.
 
     ax = _canvas.axes(ax)
     if known.covariance:
-        band = f"{within:.0%} of the models around the estimate"
+        band = f"{in_percent(within)} of the models around the estimate"
         ax.fill_between(grid, low, high, color=_canvas.MAIN, alpha=0.18, linewidth=0, label=band)
     curve = _shares(shape, float(getattr(known, first)), float(getattr(known, second)), grid * per)
     ax.plot(grid, curve, color=_canvas.MAIN, linewidth=2.2, label=f"{known.TITLE} (n = {known.n:,.0f})")

@@ -9,6 +9,7 @@ import numpy as np
 from crmkit import _frame, cohort
 from crmkit.errors import ColumnError, DataError
 from crmkit.plot import _canvas, _grid
+from crmkit.results import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,7 +136,7 @@ def cohort_retention(table: Any, /, *, level: float = 0.95, ax: Axes | None = No
         label = f"{name or 'average of mature cohorts'} (n = {n[mine].max():,.0f})"
         ax.plot(period[mine], percent * value[mine], color=colour, marker="o", markersize=4, linewidth=2, label=label)
     ax.set_xlabel("periods since the start")
-    ax.set_ylabel(f"{TITLES.get(measure, measure)}, with {level:.0%} interval".replace("%", " %").replace("( %)", "(%)"))
+    ax.set_ylabel(f"{TITLES.get(measure, measure)}, with {in_percent(level)} interval".replace("%", " %").replace("( %)", "(%)"))
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)
     _canvas.plain(ax, grid="y")

@@ -10,6 +10,7 @@ from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.experiment import Comparison
 from crmkit.plot import _canvas
+from crmkit.results import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +35,8 @@ def experiment_effects(comparison: Any, /, *, relative: bool = False, ax: Axes |
     Returns
     -------
     Axes
-        One line per row of the table, the first on top; rows whose interval leaves zero out are dark. A sample ratio that failed
-        is said above.
+        One line per row of the table, the first on top; rows whose interval leaves zero out are dark, and those without one are
+        said to have none. A sample ratio that failed is said above.
 
     Raises
     ------
@@ -76,6 +77,8 @@ def experiment_effects(comparison: Any, /, *, relative: bool = False, ax: Axes |
         if which.any():
             ax.hlines(height[which], low[which], high[which], color=colour, linewidth=2.2)
             ax.plot(value[which], height[which], "o", color=colour, markersize=6, label=words)
+    for row in height[~known]:
+        _canvas.note(ax, "no bounds: see the table's note", (0.0, float(row)), (4, 0))
     ax.set_yticks(height, _lines(frame))
     ax.set_ylim(-0.7, value.size - 0.3)
     unit = " (%)" if relative else " (points)" if shares else ""
@@ -85,7 +88,7 @@ def experiment_effects(comparison: Any, /, *, relative: bool = False, ax: Axes |
     warning = (
         "" if comparison.sample_ratio.passed else f"\nsample ratio not as planned (p = {comparison.sample_ratio.p_value:.2g})"
     )
-    ax.set_title(f"{comparison.level:.0%} intervals, n = {n:,}{warning}", loc="left", size="small", color=_canvas.INK)
+    ax.set_title(f"{in_percent(comparison.level)} intervals, n = {n:,}{warning}", loc="left", size="small", color=_canvas.INK)
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1, fontsize="small")
     return ax
 

@@ -225,7 +225,7 @@ def feedback_change(change: Change, /, *, ax: Axes | None = None) -> Axes:
     """
     table = _frame.read(change.table)
     within = _frame.numbers(table, "within")
-    groups = [str(label) for label in _frame.ids(table, "group").labels.as_index()]
+    groups = [_canvas.literal(label) for label in _frame.ids(table, "group").labels.as_index()]
     order = _frame.ids(table, "group").codes
     names = [f"within {groups[code]}" for code in order] + ["mix", "total"]
     steps = np.append(within, [change.mix.value, change.total.value])
@@ -280,7 +280,7 @@ def feedback_drivers(drivers: Drivers, /, *, ax: Axes | None = None) -> Axes:
         _frame.numbers(table, name) for name in ("importance", "ci_low", "ci_high", "correlation")
     )
     encoded = _frame.ids(table, "driver")
-    names = [str(label) for label in encoded.labels.as_index()]
+    names = [_canvas.literal(label) for label in encoded.labels.as_index()]
     order = np.argsort(-importance, kind="stable")
     ax = _canvas.axes(ax)
     place = np.arange(order.size)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options, recommend
 from crmkit.errors import DataError, OptionError
 from crmkit.plot import _canvas
+from crmkit.results import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +76,7 @@ def recommend_metrics(evaluation: Any, /, *, metric: str = "recall", items: str 
         ax.plot(at, value[mine], color=colour, marker="o", markersize=5, linewidth=1.8, label=_canvas.literal(model.values[code]))
     ax.set_xticks(np.unique(k), [f"{int(one)}" for one in np.unique(k)])
     ax.set_xlabel(f"length of the list (n = {n.max():,.0f} customers)" if n.size else "length of the list")
-    ax.set_ylabel(f"{metric.replace('_', ' ')}, {PARTS[items]}, with {evaluation.level:.0%} interval".replace("%", " %"))
+    ax.set_ylabel(f"{metric.replace('_', ' ')}, {PARTS[items]}, with {in_percent(evaluation.level)} interval".replace("%", " %"))
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)
     _canvas.plain(ax, grid="y")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.plot import _canvas
+from crmkit.results import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,9 +79,10 @@ def survival_curve(
     percent = 1.0 if measure == "cumulative_hazard" else 100.0
     start = 1.0 if measure == "survival" else 0.0
     last = float(time.max())
+    customers = _customers(frame, groups, measure)
     for place, (name, rows) in enumerate(groups):
         color, style = COLORS[place], STYLES[place]
-        n = int(risk[rows].max())
+        n = customers[place]
         # from the start to where the last was seen
         t = np.concatenate([[0.0], time[rows]])
         line, lower, upper = (percent * np.append(start, column[rows]) for column in (value, low, high))
@@ -167,7 +169,7 @@ def survival_hazard_ratios(model: Any, /, *, level: float = 0.95, ax: Axes | Non
     for row, at in enumerate(ratio):
         _canvas.note(ax, f"{at:.2f}", (float(high[row]), row), (6, 0))
     words = name.replace("_", " ")
-    shown = "with intervals" if is_table else f"with {level:.0%} interval".replace("%", " %")
+    shown = "with intervals" if is_table else f"with {in_percent(level)} interval".replace("%", " %")
     ax.set_xlabel(f"{words}, {shown}")
     if not is_table:
         ax.set_title(f"n = {model.n:,g}, {model.n_events:,g} of them left", loc="left", fontsize="small", color=_canvas.INK)
@@ -185,6 +187,21 @@ def _groups(frame: _frame.Frame) -> list[tuple[str, Rows]]:
         split = [(f"{name}, {names[code]}" if name else names[code], rows[ids.codes[rows] == code])
                  for name, rows in found for code in range(len(names))]  # fmt: skip
         found = [(name, rows) for name, rows in split if rows.size]
+    return found
+
+
+def _customers(frame: _frame.Frame, groups: list[tuple[str, Rows]], measure: str) -> list[int]:
+    """Count the customers behind each curve, who all end once: those who came late were never at risk all at one time."""
+    events, censored = (_frame.numbers(frame, name) for name in ("events", "censored"))
+    by = np.zeros(len(frame), np.int64)
+    for column in frame.columns[: frame.columns.index("time") - (measure == "incidence")]:
+        codes = _frame.ids(frame, column).codes
+        by = by * (int(codes.max()) + 1) + codes
+    found = []
+    for _, rows in groups:
+        together = by == by[rows[0]]
+        # censored rows stand beside every cause
+        found.append(int(events[together].sum() + censored[rows].sum()))
     return found
 
 
