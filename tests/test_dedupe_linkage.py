@@ -72,6 +72,27 @@ def test_a_fit_cut_short_says_so():
     assert model.iterations == 2
 
 
+def by_class():
+    """How many of the pairs with each pattern are matches, and how many are not."""
+    answer = []
+    for shares in ((0.7, 0.9, 0.95), (0.1, 0.025, 0.2)):
+        agree = np.where(PATTERNS == 1, shares, 1 - np.array(shares))
+        answer.append(2000 * agree.prod(axis=1))
+    return answer
+
+
+@pytest.mark.parametrize("kept", ["all", "those that look like no match", "a tenth"])
+def test_labels_of_any_patterns_teach_the_truth(kept):
+    """Pairs are picked for labelling by how they look; that must not make matches look like those."""
+    matches, others = by_class()
+    weight = {"all": np.ones(8), "those that look like no match": PATTERNS.sum(axis=1) <= 1, "a tenth": np.full(8, 0.1)}[kept]
+    counts = matches + others
+    model = fit_patterns(PATTERNS, counts, kinds=KINDS, levels=LEVELS, u=None, judged=(weight * matches, weight * others))
+    assert model.prior == pytest.approx(0.5, abs=0.002)
+    assert [model.m[name][1] for name in "abc"] == pytest.approx([0.7, 0.9, 0.95], abs=0.003)
+    assert [model.u[name][1] for name in "abc"] == pytest.approx([0.1, 0.025, 0.2], abs=0.003)
+
+
 def test_no_step_makes_the_fit_worse():
     u = [np.array([1 - share, share]) for share in (0.1, 0.025, 0.2)]
     found = []

@@ -1,6 +1,7 @@
 """Pictures of linkage: what they show is what the results say."""
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def test_labels_of_many_fields_do_not_overlap():
     ax.figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
     assert len(boxes) > 30
-    assert all(upper.y0 >= lower.y1 - 1 for upper, lower in zip(boxes, boxes[1:], strict=False))
+    assert all(upper.y0 >= lower.y1 - 1 for upper, lower in pairwise(boxes))
 
 
 def test_every_pair_is_on_one_side_of_the_threshold():

@@ -596,7 +596,7 @@ def test_measures_by_their_definitions():
 def test_samples_of_people_are_drawn_a_few_at_a_time(monkeypatch):
     rng = np.random.default_rng(4)
     truth, clusters = rng.integers(0, 60, 150), rng.integers(0, 70, 150)
-    pairs = pd.DataFrame({"left": range(0, 140), "right": range(1, 141)})
+    pairs = pd.DataFrame({"left": range(140), "right": range(1, 141)})
     at_once = dedupe.evaluate_clusters(clusters, truth, pairs=pairs)
     monkeypatch.setattr("crmkit.dedupe._evaluate.AT_ONCE", 200)
     a_few = dedupe.evaluate_clusters(clusters, truth, pairs=pairs)

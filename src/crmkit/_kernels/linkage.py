@@ -14,6 +14,7 @@ __all__ = ["components", "expectation_maximisation", "sum_evidence"]
 def expectation_maximisation(
     patterns: NDArray[np.int8],
     counts: NDArray[np.float64],
+    judged: NDArray[np.float64],
     blocks: NDArray[np.int64],
     used: NDArray[np.bool_],
     teaches: NDArray[np.bool_],
@@ -33,7 +34,8 @@ def expectation_maximisation(
     """Fit a mixture of up to four classes of pairs to patterns of agreement by the EM algorithm.
 
     The classes are 0 matches, 1 matches who moved, 2 people who live together, 3 others; ``classes`` says which there are.
-    A row is a pattern of agreement inside a block, `counts` times; a level of -1 is missing and says nothing. Block b uses field
+    A row is a pattern of agreement inside a block, `counts` times; a level of -1 is missing and says nothing. Of these pairs
+    ``judged[0]`` are known to be in class 0 or 1, ``judged[1]`` in class 2 or 3. Block b uses field
     f only where ``used[b, f]``, and learns from it what classes 0 to 2 agree on only where ``teaches[b, f]``. These classes have
     one row of ``tables`` for all blocks, class 1 that of class 0 for fields that are `tied`; class 3 has a u per block. Every
     block has its shares of the classes. `pseudo` and `u_pseudo` are pairs per level added to what is seen. Where u is known,
@@ -79,10 +81,16 @@ def expectation_maximisation(
             for c in range(4):
                 odds[c] = np.exp(odds[c] - high)
                 total += odds[c]
-            likelihood += counts[p] * (high + np.log(total))
-            for c in range(4):
-                odds[c] *= counts[p] / total
-                members[b, c] += odds[c]
+            free = counts[p] - judged[0, p] - judged[1, p]
+            likelihood += free * (high + np.log(total))
+            for side in range(2):
+                known_here, inside = judged[side, p], odds[2 * side] + odds[2 * side + 1]
+                # where every class of a side has underflowed, its plain one takes what is known
+                likelihood += known_here * (high + np.log(max(inside, 1e-300)))
+                for c in range(2 * side, 2 * side + 2):
+                    share_of_known = odds[c] / inside if inside > 0 else (1.0 if c == 3 * side else 0.0)
+                    odds[c] = odds[c] / total * free + share_of_known * known_here
+                    members[b, c] += odds[c]
             for f in range(n_fields):
                 g = patterns[p, f]
                 if used[b, f] and g >= 0:

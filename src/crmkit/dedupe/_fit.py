@@ -91,7 +91,7 @@ def fit_patterns(
     total: float | None = None,
     start: tuple[float, float] | None = None,
     max_iterations: int = MAX_ITERATIONS,
-    known_matches: Sequence[Table] | None = None,
+    judged: tuple[Table, Table] | None = None,
     related: bool | None = None,
 ) -> FellegiSunter:
     """Learn m and the share of matches from weighted patterns of agreement.
@@ -101,7 +101,7 @@ def fit_patterns(
     at random: people of one name have like e-mail addresses. So each rule gets a share of matches of its own and, where
     it asks for one, a u, with a hundred pairs' worth of `u` added; m is one for all, and a rule teaches nothing about
     its own columns. `start` is the agreement of matches and their share where the search starts;
-    `known_matches` are labelled matches per level.
+    of `judged` pairs, matches and others per pattern, it is known what they are.
 
     Among non-matches some are people who live together: they share addresses, and differ in what is a person's own as
     strangers do. `related` says whether they are a class of their own; None leaves it to the likelihood.
@@ -119,8 +119,6 @@ def fit_patterns(
     for f, size in enumerate(sizes):
         m_start[f, :size] = _top_heavy(size, agreement)
         m_pseudo[f, :size] = PSEUDO_MATCHES * _top_heavy(size, AGREEMENT_OF_MATCHES)
-        if known_matches is not None:
-            m_pseudo[f, :size] += known_matches[f]
         chance[f, :size] = _top_heavy(size, 1.0 - agreement) if u is None else u[f]
     u_start = np.repeat(chance[None], len(blocks), axis=0)
     weight = [0.0 if rules is None else PSEUDO_NON_MATCHES if made.own_u else FIXED for made in blocks]
@@ -130,6 +128,8 @@ def fit_patterns(
     first = [_first_share(patterns[made], counts[made], sizes, usable) for made, usable in zip(rows, used, strict=True)]
     which = np.concatenate([np.empty(0, dtype=np.int64), *rows])
     stacked, weights = _frame.readonly(patterns[which]), _frame.readonly(counts[which])
+    told = np.zeros((2, which.size)) if judged is None else np.stack([side[which] for side in judged])
+    told = _frame.readonly(told)
     block = _frame.readonly(np.repeat(np.arange(len(blocks)), [made.size for made in rows]))
     shape = (len(blocks), len(names))
     how = (_frame.readonly(used.reshape(shape)), _frame.readonly(teaches.reshape(shape)), _frame.readonly(sizes))
@@ -150,9 +150,9 @@ def fit_patterns(
         share = np.where(there, share, 0.0)
         return _Found(
             *_k.expectation_maximisation(
-                stacked, weights, block, *how[:2], _frame.readonly(np.isin(names, tied)), how[2], _frame.readonly(given), u_table,
-                share / share.sum(axis=1, keepdims=True), _frame.readonly(added), u_pseudo, learn_u, there, TOLERANCE, gain,
-                limit,
+                stacked, weights, told, block, *how[:2], _frame.readonly(np.isin(names, tied)), how[2], _frame.readonly(given),
+                u_table, share / share.sum(axis=1, keepdims=True), _frame.readonly(added), u_pseudo, learn_u, there, TOLERANCE,
+                gain, limit,
             )
         )  # fmt: skip
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from crmkit import _frame
 from crmkit.dedupe import _score
+from crmkit.dedupe._patterns import Compared, Outside
 from crmkit.dedupe._records import Prepared
 from crmkit.dedupe._rules import Blocks
-from crmkit.dedupe.fields import Field
 from crmkit.dedupe.model import FellegiSunter
 from crmkit.errors import DataError
 
@@ -61,23 +61,40 @@ def rows_of_pairs(frame: _frame.Frame, prepared: Prepared) -> tuple[npt.NDArray[
     return left, right
 
 
-def known_matches(judged: Judged, fields: Sequence[Field]) -> list[npt.NDArray[np.float64]]:
-    """Count the levels of the labelled matches, field by field."""
-    left, right = (_frame.readonly(rows[judged.match]) for rows in (judged.left, judged.right))
-    answer = []
-    for field in fields:
-        levels = field.compare(left, right)
-        answer.append(np.bincount(levels[levels >= 0], minlength=len(field.levels) + 1).astype(np.float64))
-    return answer
+def per_pattern(
+    judged: Judged, prepared: Prepared, blocks: Sequence[Blocks], compared: Compared
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Count labelled matches and others by the pattern of agreement they have among the pairs compared.
+
+    Which pairs get a label may follow from their pattern, as that of uncertain ones does; inside a pattern it teaches the truth.
+    """
+    left, right = _first_of_copies(judged, prepared)
+    columns = [field.compare(left, right) for field in prepared.fields]
+    columns += Outside(blocks, [field.column for field in prepared.fields]).flags(left, right)
+    number = {row.tobytes(): place for place, row in enumerate(compared.patterns.levels)}
+    place = np.array([number.get(row.tobytes(), -1) for row in np.stack(columns, axis=1)], dtype=np.int64)
+    known, counts = place >= 0, compared.patterns.counts
+    matches, others = (
+        np.bincount(place[known & side], minlength=counts.size).astype(np.float64) for side in (judged.match, ~judged.match)
+    )
+    # no more of a pattern can be known than there are
+    matches = np.minimum(matches, counts)
+    return matches, np.minimum(others, counts - matches)
+
+
+def _first_of_copies(judged: Judged, prepared: Prepared) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the rows of the labelled pairs, of records that are alike the first: blocks hold only these."""
+    if prepared.copies is None:
+        return judged.left, judged.right
+    left, right = (_frame.readonly(prepared.copies.of[rows]) for rows in (judged.left, judged.right))
+    return left, right
 
 
 def calibrated(model: FellegiSunter, judged: Judged, prepared: Prepared, blocks: Sequence[Blocks]) -> FellegiSunter:
     """Fit the logistic curve from the sum of evidence to the labels, where there are enough of both kinds."""
     if min(int(judged.match.sum()), int((~judged.match).sum())) < ENOUGH:
         return model
-    left, right = judged.left, judged.right
-    if prepared.copies is not None:  # the blocks hold only the first of records that are alike
-        left, right = (_frame.readonly(prepared.copies.of[rows]) for rows in (left, right))
+    left, right = _first_of_copies(judged, prepared)
     bits = _score.weigh(model, prepared, blocks, left, right).weights
     intercept, slope = logistic(bits * np.log(2.0), judged.match.astype(np.float64))
     return dataclasses.replace(model, calibration=(float(intercept / np.log(2.0)), float(slope)))

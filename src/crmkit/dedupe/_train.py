@@ -56,8 +56,8 @@ def fit_fellegi_sunter(
     blocking : list of str or tuple of str, optional
         The rules whose pairs teach, as in `candidate_pairs`; by default chosen from the data.
     labels : DataFrame, optional
-        Pairs that somebody judged: ``left``, ``right`` (record ids) and ``match`` (0 or 1). Matches among them add to m; ten or
-        more of either kind also calibrate the match weight by a logistic curve.
+        Pairs that somebody judged: ``left``, ``right`` (record ids) and ``match`` (0 or 1). Where rules make them, the EM
+        algorithm takes them for what they are; ten or more of either kind also calibrate the match weight by a logistic curve.
     term_frequency : list of str, optional
         Fields whose full agreement is worth more where the value is rare: by default those of kind name and text; ``[]`` for
         none.
@@ -245,7 +245,7 @@ def train(
         u=_fit.chance_agreement(fields, rng, rows=rows, n_threads=n_threads),
         rules=compared.rules,
         total=float(prepared.sides.total(rows)),
-        known_matches=None if judged is None else _labels.known_matches(judged, fields),
+        judged=None if judged is None else _labels.per_pattern(judged, prepared, blocks, compared),
         start=start,
     )
     model = dataclasses.replace(
