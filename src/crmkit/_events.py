@@ -14,6 +14,7 @@ from crmkit import _frame, _options, _threads
 from crmkit._frame import Clock, Labels, readonly
 from crmkit._kernels import grouping as _g
 from crmkit._kernels import orders as _o
+from crmkit._kernels import splice as _s
 from crmkit.errors import ColumnError, DataError, OptionError
 from crmkit.results import Shown
 
@@ -30,6 +31,8 @@ CUSTOMERS = 1 << 16  # customers in one piece of work
 BUCKETS = 512  # buckets of customers: each is a stream to write, and small enough for the cache
 BUCKETS_AT_ONCE = 32  # in one piece of work
 DEFAULTS = {"customer": "customer_id", "time": "timestamp", "amount": "amount", "item": "item_id"}
+SPLICES = 16  # pieces in which new rows are put between old ones
+NO_CODES = readonly(np.empty(0, np.int32))
 NO_FLOATS = readonly(np.empty(0, np.float64))
 
 
@@ -145,13 +148,15 @@ class EventLog(Shown):
     def append(self, new_events: Any) -> EventLog:
         """Return the log of all rows so far and those of `new_events`, a frame with the same columns.
 
-        The result equals `events` on the two frames put one below the other, to the bit, without encoding old ids again.
+        The result equals `events` on the two frames put one below the other, to the bit. Old ids are not encoded again nor old
+        rows sorted: beside what the new rows take, the old ones are copied, and their orders made anew.
         Only ids that do not sort, such as numbers among text, may come in another order: that of their first appearance here.
         """
         new = _read(_frame.read(new_events), self.columns, self.missing, may_be_empty=True)
         if self.refunds == "error":
             _refuse_refunds(new, self.columns)  # here, where rows still count as in the new frame
-        return _assemble(_joined(self, new), self.columns, self.refunds, self.missing)
+        spliced = _spliced(self, new)
+        return _assemble(_joined(self, new), self.columns, self.refunds, self.missing) if spliced is None else spliced
 
     def require(self, *names: str) -> None:
         """Raise unless the log was built with these columns."""
@@ -388,45 +393,60 @@ def _read(table: _frame.Frame, columns: Mapping[str, str | None], missing: str, 
 
 def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missing: str) -> EventLog:
     """Sort the rows by customer and time, make orders of them, settle refunds."""
-    dropped: dict[str, float] = {"rows without an id": raw.n_missing} if raw.n_missing else {}
     if refunds == "error":
         _refuse_refunds(raw, columns)
-    refund_rows = _refund_rows(raw)
-    n_refunds, n_refunds_dropped = int(refund_rows.sum()), raw.n_refunds_dropped
-    if n_refunds and refunds == "drop":
-        n_refunds, n_refunds_dropped = 0, n_refunds_dropped + n_refunds
-        raw = _without(raw, refund_rows)
-        if len(raw.labels) == 0:
-            msg = f"no purchase is left: all {n_refunds_dropped:,} rows are refunds"
-            raise DataError(msg)
-    if n_refunds_dropped:
-        dropped["refund rows dropped"] = n_refunds_dropped
-    _refuse_overflow(raw, columns)
-
-    customer, labels = raw.customer, raw.labels
-    lines = _sorted_lines(raw, customer, len(labels))
-    if n_refunds:
-        dropped["refund rows subtracted"] = n_refunds
-    items, orders_known, kinds, clock, n_missing = raw.item, raw.order, raw.kind, raw.clock, raw.n_missing
-    item_labels, order_labels, kind_labels = ((known[1] if known else None) for known in (items, orders_known, kinds))
+    raw = _settled(raw, refunds)
+    if len(raw.labels) == 0:
+        msg = f"no purchase is left: all {raw.n_refunds_dropped:,} rows are refunds"
+        raise DataError(msg)
+    _refuse_overflow(columns, raw.amount)
+    known = _Known.of(raw, columns, refunds, missing)
+    lines = _sorted_lines(raw, raw.customer, len(raw.labels))
     # the columns in file order have done their work; orders need the room
-    del raw, customer, refund_rows, items, orders_known, kinds
-    order_of, orders = _orders(lines, len(order_labels) if order_labels else 0, dropped, has_refunds=n_refunds > 0)
-    return EventLog(
-        labels=labels,
-        items=item_labels,
-        order_labels=order_labels,
-        kinds=kind_labels,
-        lines=dataclasses.replace(lines, order=order_of),
-        orders=orders,
-        clock=clock,
-        columns=MappingProxyType(dict(columns)),
-        refunds=refunds,
-        missing=missing,
-        n_missing=n_missing,
-        n_refunds_dropped=n_refunds_dropped,
-        dropped=MappingProxyType(dropped),
-    )
+    del raw
+    return known.log(lines)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What a log is besides its rows."""
+
+    labels: Labels
+    items: Labels | None
+    order_labels: Labels | None
+    kinds: Labels | None
+    clock: Clock
+    columns: Mapping[str, str | None]
+    refunds: str
+    missing: str
+    n_missing: int
+    n_refunds_dropped: int
+
+    @classmethod
+    def of(cls, raw: _Raw, columns: Mapping[str, str | None], refunds: str, missing: str) -> _Known:
+        items, orders, kinds = ((column[1] if column else None) for column in (raw.item, raw.order, raw.kind))
+        return cls(raw.labels, items, orders, kinds, raw.clock, columns, refunds, missing, raw.n_missing, raw.n_refunds_dropped)
+
+    def log(self, lines: Lines) -> EventLog:
+        """Make orders of the sorted lines, and the log of both."""
+        dropped: dict[str, float] = {"rows without an id": self.n_missing} if self.n_missing else {}
+        if self.n_refunds_dropped:
+            dropped["refund rows dropped"] = self.n_refunds_dropped
+        n_refunds = 0 if lines.amount is None or lines.amount.min() >= 0 else int((lines.amount < 0).sum())
+        if n_refunds:
+            dropped["refund rows subtracted"] = n_refunds
+        n_codes = len(self.order_labels) if self.order_labels else 0
+        order_of, orders = _orders(lines, n_codes, dropped, has_refunds=n_refunds > 0)
+        fields: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields |= {"columns": MappingProxyType(dict(self.columns)), "dropped": MappingProxyType(dropped)}
+        return EventLog(lines=dataclasses.replace(lines, order=order_of), orders=orders, **fields)
+
+
+def _settled(raw: _Raw, refunds: str) -> _Raw:
+    """Leave refunds out where they are to be dropped, and count them."""
+    rows = _refund_rows(raw) if refunds == "drop" else np.zeros(0, np.bool_)
+    n = int(rows.sum())
+    return dataclasses.replace(_without(raw, rows), n_refunds_dropped=raw.n_refunds_dropped + n) if n else raw
 
 
 def _refund_rows(raw: _Raw) -> npt.NDArray[np.bool_]:
@@ -446,12 +466,11 @@ def _refuse_refunds(raw: _Raw, columns: Mapping[str, str | None]) -> None:
         raise DataError(msg)
 
 
-def _refuse_overflow(raw: _Raw, columns: Mapping[str, str | None]) -> None:
+def _refuse_overflow(columns: Mapping[str, str | None], *amounts: Floats | None) -> None:
     """Whatever is added up later, no sum of amounts may become infinite."""
-    if raw.amount is None or raw.amount.size == 0:
-        return
-    largest = max(float(raw.amount.max()), -float(raw.amount.min()))
-    if largest > np.finfo(np.float64).max / raw.amount.size:
+    there = [amount for amount in amounts if amount is not None and amount.size]
+    largest = max((max(float(amount.max()), -float(amount.min())) for amount in there), default=0.0)
+    if largest * sum(amount.size for amount in there) > np.finfo(np.float64).max:
         msg = f"column {columns['amount']!r}: amounts as large as {largest:g} add up beyond what can be counted; check its unit"
         raise DataError(msg)
 
@@ -626,6 +645,77 @@ def _used_or_none(codes: Codes | None, rows: npt.NDArray[np.intp], labels: Label
 
 def _taken(values: Floats | None, rows: npt.NDArray[np.intp]) -> Floats | None:
     return None if values is None else values[rows]
+
+
+def _spliced(log: EventLog, new: _Raw) -> EventLog | None:
+    """Sort the new rows alone and put them between the old ones; None where old rows need more than to be copied."""
+    new = _settled(new, log.refunds)
+    old = log.lines
+    if new.clock != log.clock or len(new.labels) == 0 or (new.time is new.instant) != (old.time is old.instant):
+        return None
+    labels, of_old, of_new = log.labels.merge(new.labels)
+
+    def united(known: Labels | None, added: tuple[Codes, Labels] | None) -> tuple[Labels | None, Codes, Codes]:
+        return (None, NO_CODES, NO_CODES) if known is None or added is None else known.merge(added[1])
+
+    orders = united(log.order_labels, new.order)
+    # sorted rows stay sorted where their ids keep their order
+    if not all((np.diff(codes) > 0).all() for codes in (of_old, of_new, *orders[1:])):
+        return None
+    _refuse_overflow(log.columns, old.amount, new.amount)
+    added = _sorted_lines(new, new.customer, len(new.labels))
+    first_later = np.zeros(len(labels) + 1, np.int64)
+    first_later[of_old + 1] = 1
+    start = np.zeros(len(labels) + 1, np.int64)
+    start[of_old + 1] += np.diff(old.start)
+    start[of_new + 1] += np.diff(added.start)
+    start, first_later = readonly(np.cumsum(start)), readonly(np.cumsum(first_later))
+    place = np.empty(added.instant.size, np.int64)
+    old_order, new_order = (NO_CODES if codes is None else codes for codes in (old.order_code, added.order_code))
+    of_new, of_old_order, of_new_order = (readonly(codes) for codes in (of_new, *orders[1:]))
+    rows = (old.start, old.instant, old_order, added.start, added.instant, new_order)
+    arguments: Any = (*rows, of_new, of_old_order, of_new_order, first_later, place)
+    _s.find_places(*arguments)
+    place, pieces = readonly(place), _threads.chunks(place.size, -(-place.size // SPLICES))
+
+    def column(before: Any, behind: Any, renamed: tuple[Codes, Codes] | None = None) -> Any:
+        if before is None or behind is None:
+            return None
+        out = np.empty(before.size + behind.size, before.dtype)
+        if renamed is None:
+            _threads.run(lambda piece: _s.splice(before, behind, place, *piece, out), pieces)
+        else:
+            # code -1, an unknown kind, reads the last place
+            of_before, of_behind = (readonly(np.append(codes, np.int32(-1))) for codes in renamed)
+            _threads.run(lambda piece: _s.splice_codes(before, behind, of_before, of_behind, place, *piece, out), pieces)
+        return readonly(out)
+
+    items, kinds = united(log.items, new.item), united(log.kinds, new.kind)
+    instant = column(old.instant, added.instant)
+    lines = Lines(
+        start=start,
+        time=instant if old.time is old.instant else column(old.time, added.time),
+        instant=instant,
+        amount=column(old.amount, added.amount),
+        order=np.empty(0, np.int32),
+        order_code=column(old.order_code, added.order_code, orders[1:]),
+        item=column(old.item, added.item, items[1:]),
+        quantity=column(old.quantity, added.quantity),
+        kind=column(old.kind, added.kind, kinds[1:]),
+    )
+    known = _Known(
+        labels=labels,
+        items=items[0],
+        order_labels=orders[0],
+        kinds=kinds[0],
+        clock=log.clock,
+        columns=log.columns,
+        refunds=log.refunds,
+        missing=log.missing,
+        n_missing=log.n_missing + new.n_missing,
+        n_refunds_dropped=log.n_refunds_dropped + new.n_refunds_dropped,
+    )
+    return known.log(lines)
 
 
 def _joined(log: EventLog, new: _Raw) -> _Raw:

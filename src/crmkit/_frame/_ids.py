@@ -15,6 +15,7 @@ from crmkit import _threads
 from crmkit._frame._numbers import readonly
 from crmkit._frame._read import first_place, read
 from crmkit._kernels import encode as _k
+from crmkit._kernels import splice as _splice
 from crmkit.errors import DataError, LimitError, OptionError
 
 Codes = npt.NDArray[np.int32]
@@ -94,6 +95,9 @@ class Labels:
 
     def merge(self, other: Labels) -> tuple[Labels, Codes, Codes]:
         """Unite two sets of labels; return them with the new code of each old label of either side."""
+        place = _places(self, other)
+        if place is not None:
+            return _united(self, other, *place)
         both = encode(_concatenated(self, other), self.kind)
         return both.labels, both.codes[: len(self)], both.codes[len(self) :]
 
@@ -290,16 +294,10 @@ def _encode_integers(values: npt.NDArray[Any], valid: Bools) -> tuple[Codes, Row
 
 def _encode_strings(array: Any) -> tuple[Codes, Rows]:
     """Encode strings in the order of their code points, from the bytes that Arrow keeps them in."""
-    import pyarrow as pa
-
-    offset_type = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
-    _, offset_buffer, data_buffer = array.buffers()
     size = len(array)
     if size == 0:
         return np.empty(0, np.int32), np.empty(0, np.int64)
-    raw_offsets = np.frombuffer(offset_buffer, offset_type, count=array.offset + size + 1)[array.offset :]
-    offsets: Rows = readonly(raw_offsets.astype(np.int64, copy=False))
-    data = NO_BYTES if data_buffer is None else readonly(np.frombuffer(data_buffer, np.uint8))
+    offsets, data = _bytes_of(array)
     valid = readonly(_valid_arrow(array))
 
     keys = np.empty(size, np.uint64)
@@ -309,6 +307,17 @@ def _encode_strings(array: Any) -> tuple[Codes, Rows]:
     order = _sort_strings(offsets, data, firsts)
     _rank(codes, keys, valid, shift, starts, order)
     return codes, firsts[order]
+
+
+def _bytes_of(array: Any) -> tuple[Rows, npt.NDArray[np.uint8]]:
+    """Return where each string of a pyarrow array begins and ends, and the bytes of all."""
+    import pyarrow as pa
+
+    offset_type = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
+    _, offset_buffer, data_buffer = array.buffers()
+    raw_offsets = np.frombuffer(offset_buffer, offset_type, count=array.offset + len(array) + 1)[array.offset :]
+    offsets: Rows = readonly(raw_offsets.astype(np.int64, copy=False))
+    return offsets, NO_BYTES if data_buffer is None else readonly(np.frombuffer(data_buffer, np.uint8))
 
 
 def _encode_hashables(series: pd.Series, column: Any) -> tuple[Codes, Rows]:
@@ -473,6 +482,70 @@ def _united_exactly(first: pd.Index, second: pd.Index) -> bool:
     if isinstance(first.dtype, np.dtype) and isinstance(second.dtype, np.dtype) and first.dtype.kind == second.dtype.kind:
         return first.dtype.kind in "iu"
     return all(side.dtype == object or isinstance(side.dtype, pd.StringDtype) for side in (first, second))
+
+
+def _places(left: Labels, right: Labels) -> tuple[Rows, Bools] | None:
+    """Find where each right label stands among the left ones, and whether it is there; None where they are not simply sorted.
+
+    Whole numbers and text of one type are: few new labels then cost a search each, and not the hashing of all.
+    """
+    if left.kind != right.kind or len(left) == 0 or len(right) == 0:
+        return None
+    known, asked = (_sorted_values(labels) for labels in (left, right))
+    if known is None or asked is None or known[0] != asked[0]:
+        return None
+    if len(known) == 2:
+        place = np.searchsorted(known[1], asked[1])
+        return place, known[1][np.minimum(place, len(left) - 1)] == asked[1]
+    place, found = np.empty(len(right), np.int64), np.empty(len(right), np.bool_)
+    arguments: Any = (*known[1:], *asked[1:], place, found)
+    _splice.search_strings(*arguments)
+    return place, found
+
+
+def _sorted_values(labels: Labels) -> tuple[Any, ...] | None:
+    """Return the type of labels that are whole numbers with these, and of text with its offsets and bytes; None for others."""
+    values = labels.values
+    if labels.kind == "pandas":
+        if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iu":
+            return str(values.dtype), values.to_numpy()
+        if not (isinstance(values.dtype, pd.StringDtype) and values.dtype.storage == "pyarrow"):
+            return None
+        array = _combined(values.array.__arrow_array__())
+    elif labels.kind == "polars":
+        if values.dtype.is_integer():
+            return str(values.dtype), values.to_numpy()
+        if str(values.dtype) != "String":
+            return None
+        array = values.to_arrow()
+    else:
+        array = _combined(values)
+        if str(array.type).startswith(("int", "uint")):
+            return str(array.type), array.to_numpy(zero_copy_only=False)
+    if str(array.type) not in ("string", "large_string"):
+        return None
+    return str(values.type if labels.kind == "pyarrow" else values.dtype), *_bytes_of(array)
+
+
+def _united(left: Labels, right: Labels, place: Rows, found: Bools) -> tuple[Labels, Codes, Codes]:
+    """Put the right labels that are new between the left ones."""
+    old: Codes = np.arange(len(left), dtype=np.int32)
+    if found.all():
+        return left, old, place.astype(np.int32)
+    new = np.flatnonzero(~found)
+    # a label is moved up by every new one in front of it
+    of_left = (old + np.cumsum(np.bincount(place[new], minlength=len(left)))[: len(left)]).astype(np.int32)
+    of_right = np.empty(len(right), np.int32)
+    of_right[found] = of_left[place[found]]
+    of_right[new] = place[new] + np.arange(new.size)
+    order = np.empty(len(left) + new.size, np.int64)
+    order[of_left] = old
+    order[of_right[new]] = len(left) + new
+    both = _concatenated(left, right)
+    if left.kind == "pandas":
+        return Labels(_as_index(both.array.take(order), both.dtype), left.kind), of_left, of_right
+    taken = both.gather(order) if left.kind == "polars" else _combined(both.take(order))
+    return Labels(taken, left.kind), of_left, of_right
 
 
 def _concatenated(left: Labels, right: Labels) -> Any:
