@@ -93,6 +93,22 @@ def test_refunded_customers_are_absent():
     assert crm.rfm.summarize(orders, refunds="subtract").index.tolist() == [2]
 
 
+def test_clocks_that_show_yesterday_once_more_lose_nobody():
+    # at one minute past midnight clocks went back to 23:01 of the day before
+    utc = pd.DatetimeIndex(["2010-11-05 12:00", "2010-11-07 02:30:30", "2010-11-07 03:00", "2010-11-07 09:00"]).tz_localize("UTC")
+    orders = pd.DataFrame(
+        {"customer_id": [0, 1, 1, 1], "timestamp": utc.tz_convert("America/St_Johns"), "amount": [1.0, 2, 4, 8]}
+    )
+    assert orders["timestamp"].dt.day.tolist() == [5, 7, 6, 7]
+    assert crm.rfm.summarize(orders, as_of="2010-11-06").to_numpy().tolist() == [[1, 1, 1], [0, 1, 4]]
+    assert crm.rfm.summarize(orders).to_numpy().tolist() == [[2, 1, 1], [0, 3, 14]]
+    table = crm.clv.summarize(orders, unit="D", logs=True)
+    assert table.loc[1, ["frequency", "recency", "T", "monetary_value", "first_value"]].tolist() == [1, 1, 1, 10, 4]
+    assert table.loc[1, ["log_gaps", "log_spend"]].tolist() == [0.0, np.log(10.0)]
+    known = crm.clv.split(orders, calibration_end="2010-11-06", unit="D").known
+    assert known.loc[1, ["frequency", "T", "holdout_frequency", "holdout_monetary_value"]].tolist() == [0, 0, 1, 10]
+
+
 def test_what_comes_after_the_day_is_not_known():
     lines = pd.DataFrame(
         {

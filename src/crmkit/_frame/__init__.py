@@ -19,7 +19,7 @@ from crmkit._frame._out import Categories, Moments, is_frame, listed, per_label,
 from crmkit._frame._read import Frame, as_pandas, first_place, is_numbered, read, rows_are
 from crmkit._frame._store import labels_from_plain, labels_to_plain, moment_from_plain, moment_to_plain
 from crmkit._frame._text import Text, text
-from crmkit._frame._time import Clock, Times, times
+from crmkit._frame._time import Clock, Times, times, wall_order
 
 __all__ = [
     "Arms",
@@ -69,6 +69,7 @@ __all__ = [
     "table",
     "text",
     "times",
+    "wall_order",
     "warn_of_far",
     "warn_of_unseen",
 ]

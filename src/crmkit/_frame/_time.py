@@ -159,6 +159,23 @@ def times(frame: Any, column: Any, *, keyword: str | None = None, ignore: npt.ND
     return Times(wall, wall if zone is None else readonly(instant), Clock(unit, zone))
 
 
+def wall_order(start: Ticks, wall: Ticks, instant: Ticks, clock: Clock) -> npt.NDArray[np.intp] | None:
+    """Return the order in which the days of each customer ascend on the wall clock; None where that of time is it already.
+
+    `start` are the offsets of the customers, whose instants ascend. The order is another only where clocks go back across
+    midnight and show yesterday once more.
+    """
+    if wall is instant or wall.size == 0:
+        return None
+    back = np.flatnonzero(wall[1:] < wall[:-1])
+    first_of_customer = np.zeros(wall.size + 1, np.bool_)
+    first_of_customer[start] = True
+    back = back[~first_of_customer[back + 1]]
+    if not (wall[back + 1] // clock.ticks_per_day != wall[back] // clock.ticks_per_day).any():
+        return None
+    return np.lexsort((wall, np.repeat(np.arange(start.size - 1), np.diff(start))))
+
+
 def _offset(value: str) -> str:
     found = OFFSET.search(value)
     return "None" if found is None else found[1]

@@ -222,14 +222,14 @@ def split(
     if logs:
         before |= _log_sums(log, cut, days_in(name))
     orders, n = log.orders, log.n_customers
-    amount = _NO_AMOUNTS if orders.amount is None else orders.amount
+    start, time, amount = _by_day(log)
     days, earlier, spend = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
     length, ticks = last_day - cut, log.clock.ticks_per_day
 
     def count(piece: tuple[int, int]) -> None:
         # the second call writes over the spend of the first
-        _k.count_later(orders.start, orders.time, amount, ticks, cut - length, cut, *piece, earlier, spend)
-        _k.count_later(orders.start, orders.time, amount, ticks, cut, last_day, *piece, days, spend)
+        _k.count_later(start, time, amount, ticks, cut - length, cut, *piece, earlier, spend)
+        _k.count_later(start, time, amount, ticks, cut, last_day, *piece, days, spend)
 
     _threads.run(count, _threads.chunks(n, _CUSTOMERS))
     # the first purchase is no repeat
@@ -302,36 +302,42 @@ def _date(log: EventLog, day: int) -> str:
     return log.clock.date(day)
 
 
+def _by_day(log: EventLog) -> tuple[Any, Any, Any]:
+    """Return offsets, times and amounts (or none) of the orders, the days of each customer ascending."""
+    orders = log.orders
+    time, amount = orders.time, _NO_AMOUNTS if orders.amount is None else orders.amount
+    order = _frame.wall_order(orders.start, time, orders.instant, log.clock)
+    if order is not None:
+        time, amount = _frame.readonly(time[order]), _frame.readonly(amount[order]) if amount.size else amount
+    return orders.start, time, amount
+
+
 def _statistics(log: EventLog, last_day: int) -> dict[str, Any]:
     """Compute the statistics of every customer in days; T is -1 where there is no purchase by `last_day`."""
-    orders, n = log.orders, log.n_customers
-    amount = _NO_AMOUNTS if orders.amount is None else orders.amount
+    (start, time, amount), n = _by_day(log), log.n_customers
     repeats, recency, age = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     spend, first = np.empty(n), np.empty(n)
     _threads.run(
         lambda piece: _k.summarize(
-            orders.start, orders.time, amount, log.clock.ticks_per_day, last_day, *piece, repeats, recency, age, spend, first
+            start, time, amount, log.clock.ticks_per_day, last_day, *piece, repeats, recency, age, spend, first
         ),
         _threads.chunks(n, _CUSTOMERS),
     )
     found: dict[str, Any] = {"frequency": repeats, "recency": recency, "T": age}
-    if orders.amount is not None:
+    if log.orders.amount is not None:
         found |= {"monetary_value": spend, "first_value": first}
     return found
 
 
 def _log_sums(log: EventLog, last_day: int, length: float) -> dict[str, Any]:
     """Compute the sums of logs of every customer, of times in units of `length` days."""
-    orders, n = log.orders, log.n_customers
-    amount = _NO_AMOUNTS if orders.amount is None else orders.amount
+    (start, time, amount), n = _by_day(log), log.n_customers
     gaps, spend = np.empty(n), np.empty(n)
     _threads.run(
-        lambda piece: _k.log_sums(
-            orders.start, orders.time, amount, log.clock.ticks_per_day, last_day, length, *piece, gaps, spend
-        ),
+        lambda piece: _k.log_sums(start, time, amount, log.clock.ticks_per_day, last_day, length, *piece, gaps, spend),
         _threads.chunks(n, _CUSTOMERS),
     )
-    if orders.amount is None:
+    if log.orders.amount is None:
         return {"log_gaps": gaps}
     none = np.isinf(spend)
     if none.any():

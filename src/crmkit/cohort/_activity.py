@@ -180,23 +180,14 @@ def _rows(frame: Any, as_of: Any, columns: ColumnNames) -> RowActivity | None:
 
 
 def in_wall_order(log: EventLog, activity: str, *, amounts: bool) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
-    """Return offsets, times and amounts of purchases or of all events, in the order of the wall clock.
-
-    The order of time is another only where clocks go back across midnight and show yesterday once more.
-    """
+    """Return offsets, times and amounts of purchases or of all events, in the order of the wall clock."""
     source = log.orders if activity == "purchases" else log.lines
     start, time = source.start, source.time
     amount = source.amount if amounts and source.amount is not None else _frame.readonly(np.empty(0, np.float64))
-    if time is not source.instant and time.size:
-        back = np.flatnonzero(time[1:] < time[:-1])
-        first_of_customer = np.zeros(time.size + 1, np.bool_)
-        first_of_customer[start] = True
-        back = back[~first_of_customer[back + 1]]
-        day = log.clock.ticks_per_day
-        if (time[back + 1] // day != time[back] // day).any():
-            order = np.lexsort((time, np.repeat(np.arange(start.size - 1), np.diff(start))))
-            time = _frame.readonly(time[order])
-            amount = _frame.readonly(amount[order]) if amount.size else amount
+    order = _frame.wall_order(start, time, source.instant, log.clock)
+    if order is not None:
+        time = _frame.readonly(time[order])
+        amount = _frame.readonly(amount[order]) if amount.size else amount
     return start, time, amount
 
 

@@ -92,13 +92,15 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
         log = log.until(clock.date(last_day + 1))
 
     orders = log.orders
+    time, amount = orders.time, orders.amount
+    order = _frame.wall_order(orders.start, time, orders.instant, clock)
+    if order is not None:
+        time, amount = _frame.readonly(time[order]), _frame.readonly(amount[order])
     recency = np.empty(log.n_customers, np.int64)
     frequency = np.empty(log.n_customers, np.int64)
     total = np.empty(log.n_customers, np.float64)
     _threads.run(
-        lambda piece: _k.summarize(
-            orders.start, orders.time, orders.amount, clock.ticks_per_day, last_day, *piece, recency, frequency, total
-        ),
+        lambda piece: _k.summarize(orders.start, time, amount, clock.ticks_per_day, last_day, *piece, recency, frequency, total),
         _threads.chunks(log.n_customers, CUSTOMERS),
     )
     bought = np.flatnonzero(frequency)
