@@ -44,7 +44,18 @@ def warmup() -> float:
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a few rows fit no model well
-        for work in (_purchases, _cohorts, _values, _recommendations, _baskets, _duplicates, _churn, _answers, _measures):
+        for work in (
+            _purchases,
+            _cohorts,
+            _values,
+            _recommendations,
+            _baskets,
+            _duplicates,
+            _churn,
+            _answers,
+            _measures,
+            _effects,
+        ):
             work()
     return time.perf_counter() - started
 
@@ -99,7 +110,8 @@ def _cohorts() -> None:
     rfm.concentration(lines, order="order_id")
     for measure in ("customers", "net_revenue"):
         cohort.retention(lines, measure=measure)
-    cohort.retention(lines, order="order_id", method="unbounded")
+    for method in ("classic", "unbounded"):
+        cohort.retention(lines, order="order_id", method=method)
     cohort.churn_rate(lines, inactivity="90D", order="order_id")
 
 
@@ -120,6 +132,8 @@ def _values() -> None:
     clv.prediction_interval(model, summary, horizon="9W", draws=39, spend=spend)
     clv.equity(model, spend, summary, horizon="9W", draws=39)
     clv.simulate(model, summary, horizon="9W")
+    known = clv.split(_lines(), calibration_end="2023-12-31", order="order_id").known
+    clv.evaluate(model, known, draws=39)
     givers = pd.DataFrame({"frequency": [0, 1, 2, 3, 0, 2], "recency": [0, 2, 4, 6, 0, 5], "T": [6] * 6})
     clv.expected_purchases(clv.fit_bg_bb(givers), givers, horizon=5)
     contracts = pd.DataFrame({"age": [1, 2, 3, 4, 4, 2, 1, 3], "lost": [1, 1, 1, 0, 0, 1, 1, 0]})
@@ -175,13 +189,15 @@ def _churn() -> None:
     from crmkit import churn, targeting
 
     churn.panel(_lines(), cutoffs=["2023-09-01"], horizon="60D", order="order_id")
+    churn.suggest_window(_lines(), order="order_id")
     targeting.choose([0.9, 0.4, 0.6], value=[90.0, 80.0, 70.0], cost=5.0, budget=12.0)
 
 
 def _answers() -> None:
     from crmkit import datasets, feedback
 
-    answers = datasets.make_survey(n_customers=50).survey
+    answers = datasets.make_survey(n_customers=50, drivers={"service": 0.5, "price": 0.2}).survey
+    feedback.key_drivers(answers, drivers=["service", "price"], replicates=100)
     feedback.nps(answers, by="segment")
     feedback.nps(answers, by="segment", method="score")
 
@@ -192,7 +208,7 @@ def _measures() -> None:
     from crmkit import metrics, survival
 
     happened, forecast = [0, 1, 0, 1, 1, 0, 0, 1], [0.1, 0.4, 0.35, 0.8, 0.7, 0.5, 0.2, 0.9]
-    metrics.ranking_report(happened, forecast)
+    metrics.ranking_report(happened, forecast, baseline=forecast[::-1])
     metrics.empc(happened, forecast)
     times = pd.DataFrame({"duration": [1.5, 2.0, 2.5, 3.0, 4.5, 5.0], "event": [1, 0, 1, 1, 0, 1], "group": list("ababab")})
     for method in ("kaplan_meier", "nelson_aalen"):
@@ -206,6 +222,17 @@ def _measures() -> None:
     survival.hazard_panel(contracts, features=["age"])
     survival.curve(times, cause="group")
     survival.curve(times.assign(duration=[1, 2, 3, 4, 5, 6]))
+
+
+def _effects() -> None:
+    import numpy as np
+    import pandas as pd
+
+    from crmkit import uplift
+
+    rng = np.random.default_rng(0)
+    units = pd.DataFrame({"mail": rng.integers(0, 2, 60), "bought": rng.integers(0, 2, 60), "score": rng.random(60)})
+    uplift.evaluate(units, outcome="bought", treatment="mail", score="score", permutations=99)
 
 
 def _lines() -> pd.DataFrame:
