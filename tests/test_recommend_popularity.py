@@ -135,3 +135,12 @@ def test_what_cannot_be_counted_is_refused():
         recommend.fit_popularity(seen(frame), count="weight", within="30D")
     with pytest.raises(DataError, match="ids"):
         recommend.top_items(recommend.fit_popularity(seen(frame)), ["x"])
+
+
+def test_nothing_is_younger_than_the_end_where_clocks_show_an_hour_twice():
+    utc = pd.DatetimeIndex(["2024-10-27 00:50", "2024-10-27 01:10"]).tz_localize("UTC")
+    frame = pd.DataFrame({"customer_id": 1, "item_id": ["tea", "milk"], "timestamp": utc.tz_convert("Europe/Paris")})
+    assert frame["timestamp"].dt.strftime("%H:%M").tolist() == ["02:50", "02:10"]
+    found = seen(frame, half_life="1D")
+    assert found.by_customer.value.tolist() == [1.0, 1.0]
+    assert found.age.tolist() == [0.0, 0.0]

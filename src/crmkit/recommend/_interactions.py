@@ -204,8 +204,10 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
     plain = weight is None and half_life is None  # ones, which need not be written out
     value = np.ones(0 if plain else n_lines) if weight in (None, "once") else amounts(log, weight)[lines]
     if half_life is not None:
-        end = log.span.end if end is None else end
+        own, end = end is None, log.span.end if end is None else end
         halvings = (log.clock.moment(end) - time) / (log.clock.ticks_per_day * half_life)
+        if own:  # in the hour that clocks show twice, what came before the end may show a later time
+            halvings = np.maximum(halvings, 0.0)
         if halvings.min() < -FAR:
             msg = f"a purchase lies more than {FAR:g} half-lives of {half_life:g} days after {end}; fit anew with it"
             raise DataError(msg)
@@ -231,7 +233,7 @@ def from_log(log: _events.EventLog, weight: str | None, half_life: float | None,
         last = log.span.end
         rows, columns = _frame.readonly(of_line), _frame.readonly(bought_item)
         latest_of, between = _f.moments(by_customer.start, by_customer.index, rows, columns, time)
-        age = _frame.readonly((log.clock.moment(last) - latest_of) / log.clock.ticks_per_day)
+        age = _frame.readonly(np.maximum(log.clock.moment(last) - latest_of, 0) / log.clock.ticks_per_day)
         gap = _frame.readonly((between / log.clock.ticks_per_day).astype(np.float32))
     # a stable sort of codes that ascend with the ids
     order = np.argsort(-np.diff(by_item.start), kind="stable").astype(np.int32)
