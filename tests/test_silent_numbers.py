@@ -173,6 +173,12 @@ def test_clusters_of_one_name_in_two_frames_are_said():
         feedback.nps_difference(one, two, cluster="shop")
 
 
+@pytest.mark.parametrize("label", ["1e1", "0-6 detractor", "9 – 10", "9.5"])
+def test_a_label_of_no_single_answer_is_not_read_by_its_first_digit(label):
+    with pytest.raises(DataError, match="not beginning with a number"):
+        feedback.nps([label, "10 - Extremely likely"])
+
+
 # ── metrics ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -239,6 +245,13 @@ def test_differences_of_shares_of_few_clusters_stay_differences_of_shares():
     many["bought"] = ([1] * 4 + [0] * 6) * 3 + [1] * 6 + [0] * 4 + ([1] + [0] * 9) * 3 + [1] * 9 + [0]
     row = experiment.compare_rates(many, outcome="bought", cluster="shop").table.iloc[0]
     assert row["lift_low"] == -1.0
+
+
+def test_of_two_arms_called_a_control_neither_is_taken():
+    frame = pd.DataFrame({"arm": ["control", "holdout", "mail"] * 4, "spend": range(12)})
+    with pytest.raises(OptionError, match="Name it with control="):
+        experiment.compare_means(frame, outcome="spend")
+    assert experiment.compare_means(frame, outcome="spend", control="holdout").control == "holdout"
 
 
 # ── uplift ───────────────────────────────────────────────────────────────────────────────────────────────────────────────

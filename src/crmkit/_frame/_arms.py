@@ -29,16 +29,18 @@ class Arms:
         return [name.item() if isinstance(name, np.generic) else name for name in self.labels.as_index()]
 
     def control(self, named: Any) -> int:
-        """Return the code of the control: the one named, else the arm that is 0, False, "control" or "holdout"."""
+        """Return the code of the control: the one named, else the one arm that is 0, False, "control" or "holdout"."""
         names = self.names
         if named is not None:
             if named not in names:
                 msg = f"control={named!r} is not one of the arms {[str(name) for name in names]}"
                 raise OptionError(msg)
             return names.index(named)
-        for code, name in enumerate(names):
-            if name.strip().lower() in CONTROLS if isinstance(name, str) else name == 0:
-                return code
+        found = [
+            code for code, name in enumerate(names) if (name.strip().lower() in CONTROLS if isinstance(name, str) else name == 0)
+        ]
+        if len(found) == 1:
+            return found[0]
         msg = f"which of the arms {[str(name) for name in names]} are the others compared with? Name it with control="
         raise OptionError(msg)
 

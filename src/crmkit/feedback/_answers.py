@@ -20,7 +20,8 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-FIRST_NUMBER = re.compile(r"\s*(-?\d+)(?![\d.,]*\d)")
+# no part of 9.5 or 1e1, and no range such as "0 - 6", which is several answers
+FIRST_NUMBER = re.compile(r"\s*(-?\d+)(?![\d.,]*\d|[eE][+-]?\d|\s*[-–]\s*\d)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +134,7 @@ def read_scores(frame: _frame.Frame, score: str, answered: Bools) -> Floats:
             cure = (
                 'drop them, or count them as persons who did not answer with missing="drop"'
                 if what == "missing"
-                else 'a label is read by its number, as in "10 - Extremely likely"'
+                else 'a label is read by its number, one whole number, as in "10 - Extremely likely"'
             )
             msg = f"column {score!r}: {count:,} {what}, the first in row {row}; {cure}"
             raise DataError(msg)

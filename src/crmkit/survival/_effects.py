@@ -82,7 +82,7 @@ class Effects(Model):
         return _frame.table(columns)
 
     def likelihood_ratio(self) -> tuple[float, int, float]:
-        """Test whether any term matters.
+        """Test whether any term matters, all rows taken to be independent; of a fit with a penalty, which lowers it, a bound.
 
         Returns
         -------
