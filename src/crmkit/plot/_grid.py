@@ -39,7 +39,8 @@ def cells(
     for (i, j), value in np.ndenumerate(shade):
         if not np.isfinite(value):
             continue
-        colour = "white" if value > 0.55 else _canvas.INK
+        # on either side of this shade the other one is harder to read: both have a contrast of 4.5 and more
+        colour = "white" if value > 0.744 else "black"
         written = ax.text(j, i, words[i][j], ha="center", va="center", size="small", color=colour)
         if doubtful is not None and doubtful[i, j]:
             # no hatching through the number
