@@ -102,6 +102,20 @@ def test_orders_of_one_moment_stay_together():
     assert [row[2] for row in rows_of(split.train, frame)] == ["a", "d", "e"]  # 2 has one moment: nothing could be learned
 
 
+def test_a_refund_of_an_order_of_the_past_takes_nothing_off_the_test():
+    days = pd.to_datetime(["2024-01-10", "2024-02-05", "2024-02-06"])
+    lines = pd.DataFrame(
+        {"who": 1, "order": ["A", "B", "A"], "when": days, "what": ["x", "y", "x"], "paid": [100.0, 80.0, -80.0]}
+    )
+    columns = {**COLUMNS, "amount": "paid", "order": "order", "refunds": "subtract"}
+    for split in (recommend.split_by_time(lines, when="2024-02-01", **columns), recommend.split_last(lines, **columns)):
+        assert split.test.orders.amount.tolist() == [80.0]
+        assert split.train.orders.amount.tolist() == [100.0]
+    # a refund of the test's own order is one
+    lines["order"] = ["A", "B", "B"]
+    assert recommend.split_by_time(lines, when="2024-02-01", **columns).test.orders.amount.size == 0
+
+
 def test_refunds_go_by_their_time():
     frame = pd.DataFrame({"who": [1] * 5, "order": [1, 2, 1, 3, 3], "what": ["a", "b", "a", "c", "c"]})
     frame["when"] = pd.to_datetime(["2024-01-01", "2024-01-05", "2024-01-06", "2024-02-01", "2024-02-05"])

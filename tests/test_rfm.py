@@ -77,6 +77,17 @@ def test_the_last_moment_of_a_day_is_that_day_whatever_the_log_counts_in(unit):
     assert crm.events(orders).until(close).customers.tolist() == [1]
 
 
+@pytest.mark.parametrize("part", ["1997-09", "1997", np.datetime64("1997-09")])
+def test_a_month_is_no_day(part, cdnow_sample):
+    for call in (
+        lambda: crm.rfm.summarize(cdnow_sample, as_of=part),
+        lambda: crm.clv.summarize(cdnow_sample, end=part),
+        lambda: crm.cohort.retention(cdnow_sample, as_of=part),
+    ):
+        with pytest.raises(OptionError, match="names no day"):
+            call()
+
+
 def test_a_day_before_the_first_purchase_is_refused(cdnow_sample):
     with pytest.raises(DataError, match="no purchase lies on or before 1996-12-31"):
         crm.rfm.summarize(cdnow_sample, as_of="1996-12-31")

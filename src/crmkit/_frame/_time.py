@@ -20,6 +20,7 @@ NAT = np.iinfo(np.int64).min
 LAST = np.iinfo(np.int64).max
 CLOCK_WORDS = ("now", "today")  # pandas reads them as the moment of the call: the same file would not give the same log
 OFFSET = re.compile(r"[T ]\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$")  # behind a time of day only: 2024-01-31 ends in no offset
+PART_OF_DATE = re.compile(r"\s*\d{4}(-\d\d)?\s*")  # a year or a month: its first day is seldom what is meant
 
 Ticks = npt.NDArray[np.int64]
 
@@ -59,6 +60,9 @@ class Clock:
 
     def day(self, value: Any, *, keyword: str = "the time") -> int:
         """Read `value` as a day of the wall clock, counted from 1970: the last moment of a day is still that day."""
+        if PART_OF_DATE.fullmatch(str(value)):
+            msg = f"{keyword}={value!r} names no day; write the one that is meant, such as the last of the month"
+            raise OptionError(msg)
         naive = self._read(value, keyword)[0]
         self._ticks(naive, value, keyword)  # within what the log can count
         # in its own unit: between two ticks of the log it would round up to the next day
