@@ -16,7 +16,7 @@ HOWTO = sorted(page for page in (DOCS / "howto").glob("*.md") if page.stem != "i
 EXPLANATION = sorted(page for page in (DOCS / "explanation").glob("*.md") if page.stem not in ("index", "parity"))
 PAGES = [*HOWTO, *EXPLANATION]
 # their fits take minutes where kernels are plain Python
-MIXTURES = {"blocking", "from_splink", "link_tables", "link_threshold", "linkage_cost", "stable_ids"}
+SLOW = {"blocking", "from_implicit", "from_splink", "link_tables", "link_threshold", "linkage_cost", "stable_ids"}
 # it is about a file that is no part of the project; tests/test_targeting_online_retail.py computes its numbers
 ON_A_FILE = {"churn_evaluation"}
 # what a page shows beside crmkit; `nox -s engines` has it
@@ -45,8 +45,8 @@ def label(page):
 def test_the_python_of_a_page_runs(page):
     if page.stem in ON_A_FILE:
         pytest.skip("it shows code on a file that is no part of the project")
-    if page.stem in MIXTURES and os.environ.get("NUMBA_DISABLE_JIT") == "1":
-        pytest.skip("mixtures take minutes without compiled kernels")
+    if page.stem in SLOW and os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        pytest.skip("it takes minutes without compiled kernels")
     if page.stem in NEEDS:
         pytest.importorskip(NEEDS[page.stem], reason=f"{NEEDS[page.stem]} works in the environment of `nox -s engines`")
     names = {}

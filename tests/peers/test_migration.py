@@ -137,6 +137,26 @@ def test_implicit_reaches_the_same_loss(implicit):
     assert ours == pytest.approx(theirs, rel=1e-3)
 
 
+def test_implicit_alpha_is_the_weight_of_what_was_not_bought(implicit):
+    seen, bought, alpha = implicit["seen"], implicit["bought"], 5.0
+    peer = implicit["AlternatingLeastSquares"](
+        factors=8, regularization=0.05, alpha=alpha, iterations=200, num_threads=1, random_state=0
+    )
+    peer.fit(bought, show_progress=False)
+    options = {"factors": 8, "weighting": "replaced", "penalty_exponent": 0.0, "unobserved_weight": 1 / alpha, "sweeps": 200}
+    scale = recommend.fit_als(seen, **options).penalty_scale / 0.004
+    ours = recommend.fit_als(seen, **options, penalty=0.05 / alpha / scale)
+    weights = alpha * bought.toarray()
+
+    def loss(customer_factors, item_factors):
+        misses = (weights > 0) - customer_factors @ item_factors.T
+        squares = (customer_factors**2).sum() + (item_factors**2).sum()
+        return (np.where(weights > 0, weights, 1.0) * misses**2).sum() + 0.05 * squares
+
+    assert alpha * ours.loss[-1] == pytest.approx(loss(ours.customer_factors, ours.item_factors), rel=1e-3)
+    assert loss(ours.customer_factors, ours.item_factors) == pytest.approx(loss(peer.user_factors, peer.item_factors), rel=2e-3)
+
+
 def test_implicit_without_weights_is_a_shrunk_singular_value_decomposition(implicit):
     ones = implicit["bought"].copy()
     ones.data[:] = 1
