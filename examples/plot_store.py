@@ -59,7 +59,9 @@ with warnings.catch_warnings():
 found
 
 # %%
-# ``table`` has one row per person; here are some of its columns.
+# What is printed is the frame ``found.columns``: of each column what it is, in which
+# unit, and which function to read about. ``found.table`` has one row per person; here are
+# some of its columns.
 
 found.table[
     [
@@ -74,11 +76,6 @@ found.table[
         "last_answer",
     ]
 ].head().round(2)
-
-# %%
-# ``columns`` says of each what it is, in which unit, and which function to read about.
-
-found.columns.set_index("column").loc[["p_alive", "value_residual", "churn_probability"]]
 
 # %%
 # What it is good for
@@ -97,7 +94,8 @@ table[valuable & leaving].groupby("last_answer", observed=True).agg(
 
 # %%
 # Segments look back, the residual value looks forward, and they part where somebody
-# bought a lot and then fell silent.
+# bought a lot and then fell silent. A box holds the middle half of a segment, its line
+# the median; the most extreme people are left out of the picture.
 
 names = table.groupby("segment", observed=True)["value_residual"].median().sort_values()
 fig, ax = plt.subplots(figsize=(9, 5), layout="constrained")

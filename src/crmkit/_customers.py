@@ -383,9 +383,8 @@ def _intervals(found: _Found, horizon: str, level: float, rng: Any, n_threads: i
         for end, word in (("low", "lower"), ("high", "upper")):
             if f"{measure}_{end}" in told:
                 values = _array(told[f"{measure}_{end}"])
-                columns.append(
-                    _Column(f"{name}_{end}", values, unit, source, f"{word} end of the {100 * level:g} % prediction interval")
-                )
+                meaning = f"{word} end of the {100 * level:g} % prediction interval of {name} in these {horizon}"
+                columns.append(_Column(f"{name}_{end}", values, unit, source, meaning))
     return columns
 
 

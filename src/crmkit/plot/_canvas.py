@@ -46,7 +46,7 @@ def plain(ax: Axes, *, grid: str) -> None:
 
 def note(ax: Axes, words: str, at: tuple[float, float], offset: tuple[float, float]) -> None:
     """Write beside a point, in small letters."""
-    ax.annotate(words, at, offset, textcoords="offset points", va="center", size="small", color=INK)
+    ax.annotate(words, at, offset, textcoords="offset points", va="center", size="small", color=INK, bbox=PAPER)
 
 
 def names_of(table: Any) -> list[str]:
