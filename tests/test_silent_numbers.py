@@ -298,6 +298,12 @@ def test_policies_whose_customers_all_did_alike_do_not_differ_for_certain():
     assert found["p_value"] > 0.1
 
 
+def test_one_row_has_nothing_to_shuffle_it_with():
+    past = pd.DataFrame({"visits": [9, 8, 7, 9, 6, 5, 2, 1, 0, 1, 3, 4], "churned": [0] * 6 + [1] * 6})
+    with pytest.raises(DataError, match="too few rows, 1: there is nothing to shuffle"):
+        churn.drivers(churn.fit(past), past.iloc[:1])
+
+
 def test_one_customer_has_no_profit_with_an_interval():
     with pytest.raises(DataError, match="one row"):
         targeting.profit_curve([1], [0.5])

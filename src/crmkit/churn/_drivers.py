@@ -87,7 +87,7 @@ def drivers(
     ColumnError
         A feature or the label is missing.
     DataError
-        A value cannot be read (see `predict`), or there is no row.
+        A value cannot be read (see `predict`), or there are fewer than two rows.
     FitError
         Contributions per customer are asked of a boosting.
     OptionError
@@ -143,8 +143,8 @@ def drivers(
     if model.label not in read.columns:
         raise ColumnError.missing(model.label, read.columns)
     happened = _learn.read_label(read, model.label)
-    if happened.size == 0:
-        msg = "the frame has no rows to shuffle"
+    if happened.size < 2:
+        msg = f"too few rows, {happened.size}: there is nothing to shuffle, and no spread around what is lost"
         raise DataError(msg)
     named = _groups(groups, table)
     times = read_times(read, None)

@@ -100,7 +100,8 @@ def adjusted_wald(
 
     Notes
     -----
-    With the shares :math:`p, d` after the addition, :math:`p - d \pm z\sqrt{(p + d - (p - d)^2)/n}`.
+    With the shares :math:`p, d` after the addition, :math:`p - d \pm z\sqrt{(p + d - (p - d)^2)/n}`. Of two or three pairs, or at
+    a low level, the difference as it was seen can lie outside.
 
     References
     ----------

@@ -148,7 +148,8 @@ def agresti_caffo(x1: Any, n1: Any, x2: Any, n2: Any, /, *, level: float = 0.95,
 
     Notes
     -----
-    With the shares after the addition, :math:`p_1 - p_2 \pm z\sqrt{p_1(1-p_1)/n_1 + p_2(1-p_2)/n_2}`.
+    With the shares after the addition, :math:`p_1 - p_2 \pm z\sqrt{p_1(1-p_1)/n_1 + p_2(1-p_2)/n_2}`. In groups of a few, at a
+    low level, the difference as it was seen can lie outside.
 
     References
     ----------

@@ -166,9 +166,10 @@ def evaluate(
 
     Notes
     -----
-    Areas are those of `qini`. The permutation test deals the scores out anew and compares the area over its standard error; where
-    that would take too long its normal limit is used. The slope is that of the single effect scores on the predictions, with a
-    heteroskedastic standard error. Scores that were fitted on the rows they are evaluated on look good whatever they are worth.
+    Areas are those of `qini`, and so are intervals: too narrow for arms of fewer than thirty. The permutation test deals the
+    scores out anew and compares the area over its standard error; where that would take too long its normal limit is used. The
+    slope is that of the single effect scores on the predictions, with a heteroskedastic standard error. Scores that were fitted
+    on the rows they are evaluated on look good whatever they are worth.
 
     References
     ----------

@@ -84,7 +84,7 @@ def policy_value(
     :math:`\Gamma^0_i = \mu_0 + \frac{1 - t_i}{1 - e_i}(y_i - \mu_0)`, the value of a rule :math:`\pi` is the mean of
     :math:`\pi_i \Gamma^1_i + (1 - \pi_i) \Gamma^0_i`. Without outcome models, :math:`\mu` are the means of the arms (method
     "ipw"), with them it is doubly robust ("dr"). Differences are taken customer by customer, so that what two rules share
-    cancels.
+    cancels. Intervals are normal: too narrow for arms of fewer than thirty (see `qini`).
 
     References
     ----------
