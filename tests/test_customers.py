@@ -1,5 +1,6 @@
 """The customer table: every column is what the function it names computes, and what is not there is said."""
 
+import dataclasses
 import os
 import pickle
 import re
@@ -174,6 +175,16 @@ def test_it_prints_columns_and_no_customers(found):
     assert page.count("<caption") == 1
     assert page.count('scope="col"') == 4
     assert "<script" not in page
+
+
+def test_it_says_how_well_its_models_are_determined(found):
+    for shown in (repr(found), found._repr_html_()):
+        assert f"model of purchases: BG/NBD, {found.models['purchases'].diagnosis}" in shown
+        assert "model of next item: ItemKnn" in shown
+    halted = dataclasses.replace(
+        found, models={"purchases": dataclasses.replace(found.models["purchases"], converged=False, diagnosis="")}
+    )
+    assert "model of purchases: BG/NBD, not converged" in repr(halted)
 
 
 def test_it_travels(found):
@@ -369,3 +380,21 @@ def test_a_log_without_times_or_with_a_column_in_the_way_is_refused(frames):
         crm.customers(
             lines.rename(columns={"customer_id": "segment"}), customer="segment", refunds="drop", level=None, churn_horizon=None
         )
+
+
+@pytest.mark.skipif(not compiled, reason="large data: compiled loops only")
+def test_a_wholesalers_invoices_make_a_table_without_gaps(data_file):
+    raw = pd.read_parquet(data_file("online_retail_ii_invoices.parquet"))
+    lines = raw.assign(amount=raw["gross"] - raw["refund"].abs())[["customer_id", "timestamp", "amount"]]
+    log = crm.events(lines, refunds="subtract")
+    told = crm.customers(log, level=None, churn_horizon=None)
+    assert told.table.index.tolist() == list(log.customers)
+    assert set(told.left_out) == {"next item"}
+    numbers = told.table.select_dtypes("number").to_numpy(dtype=float)
+    assert np.isfinite(numbers).all()
+    assert told.table["revenue"].sum() == pytest.approx(log.orders.amount.sum())
+    # what was asked back came off purchases, or off nothing, which the log reports
+    unmatched = log.dropped["amount of refunds that came off no purchase"]
+    gross = lines.loc[lines["amount"] > 0, "amount"].sum()
+    refunded = -lines["amount"].clip(upper=0).sum()
+    assert told.table["revenue"].sum() == pytest.approx(gross - (refunded - unmatched))

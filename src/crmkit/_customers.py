@@ -63,17 +63,24 @@ class Customers(Frozen):
     def _title(self) -> str:
         return f"{len(_frame.read(self.table)):,} customers as of {self.as_of}"
 
+    def _notes(self) -> list[str]:
+        """Say which models are behind the columns, how well they were determined, and what is missing."""
+        notes = []
+        for part, model in self.models.items():
+            stopped = "" if getattr(model, "converged", True) else "not converged"
+            words = [getattr(model, "TITLE", "") or type(model).__name__, stopped, getattr(model, "diagnosis", "")]
+            notes.append(f"model of {part.replace('_', ' ')}: {', '.join(word for word in words if word)}")
+        return [*notes, *(f"left out: {part}: {reason}" for part, reason in self.left_out.items())]
+
     def __repr__(self) -> str:
         rows = self._described()
         wide, units = (max(len(row[k]) for row in rows) for k in (0, 1))
         lines = [f"Customers: {self._title()}, {len(rows)} columns"]
         lines += [f"  {name:<{wide}}  {unit:<{units}}  {source}" for name, unit, source, _ in rows]
-        lines += [f"  left out: {part}: {reason}" for part, reason in self.left_out.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {note}" for note in self._notes())])
 
     def _repr_html_(self) -> str:
-        notes = [f"Left out: {part}: {reason}" for part, reason in self.left_out.items()]
-        return html_table(self._described(), head=DESCRIPTION, caption=self._title(), notes=notes)
+        return html_table(self._described(), head=DESCRIPTION, caption=self._title(), notes=self._notes())
 
 
 def customers(
