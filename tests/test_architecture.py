@@ -13,7 +13,7 @@ ROOT = Path(crmkit.__file__).parent
 LEVEL = {
     **dict.fromkeys(("errors", "_options", "_jit", "_kernels", "_threads"), 0),
     **dict.fromkeys(("_frame", "results"), 1),
-    **dict.fromkeys(("_batches", "_events", "_lazy_events", "intervals", "metrics", "survival", "_learn"), 2),
+    **dict.fromkeys(("_append", "_batches", "_events", "_lazy_events", "intervals", "metrics", "survival", "_learn"), 2),
     **dict.fromkeys(
         ("rfm", "cohort", "clv", "churn", "targeting", "experiment", "uplift", "recommend", "basket", "dedupe", "feedback"), 3
     ),
@@ -26,6 +26,8 @@ SIDEWAYS = {
     ("_threads", "errors"),
     ("_threads", "_options"),
     ("_kernels", "_jit"),
+    ("_append", "_events"),
+    ("_events", "_append"),  # when it is called
     ("_lazy_events", "_events"),
     ("metrics", "intervals"),
     ("survival", "metrics"),

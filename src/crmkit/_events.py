@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -14,7 +14,6 @@ from crmkit import _frame, _options, _threads
 from crmkit._frame import Clock, Labels, readonly
 from crmkit._kernels import grouping as _g
 from crmkit._kernels import orders as _o
-from crmkit._kernels import splice as _s
 from crmkit.errors import ColumnError, DataError, OptionError
 from crmkit.results import Shown
 
@@ -31,8 +30,10 @@ CUSTOMERS = 1 << 16  # customers in one piece of work
 BUCKETS = 512  # buckets of customers: each is a stream to write, and small enough for the cache
 BUCKETS_AT_ONCE = 32  # in one piece of work
 DEFAULTS = {"customer": "customer_id", "time": "timestamp", "amount": "amount", "item": "item_id"}
-SPLICES = 16  # pieces in which new rows are put between old ones
-NO_CODES = readonly(np.empty(0, np.int32))
+SHARED = "order ids used by several customers, kept apart"
+SHORT_ROWS = "refund rows larger than the purchases they could come off"
+SHORT = "amount of refunds that came off no purchase"
+GONE = "orders refunded in full"
 NO_FLOATS = readonly(np.empty(0, np.float64))
 
 
@@ -149,14 +150,16 @@ class EventLog(Shown):
         """Return the log of all rows so far and those of `new_events`, a frame with the same columns.
 
         The result equals `events` on the two frames put one below the other, to the bit. Old ids are not encoded again nor old
-        rows sorted: beside what the new rows take, the old ones are copied, and their orders made anew.
+        rows sorted: beside what the new rows take, the old ones are copied.
         Only ids that do not sort, such as numbers among text, may come in another order: that of their first appearance here.
         """
         new = _read(_frame.read(new_events), self.columns, self.missing, may_be_empty=True)
         if self.refunds == "error":
             _refuse_refunds(new, self.columns)  # here, where rows still count as in the new frame
-        spliced = _spliced(self, new)
-        return _assemble(_joined(self, new), self.columns, self.refunds, self.missing) if spliced is None else spliced
+        from crmkit._append import joined, spliced  # it stands on this module
+
+        grown = spliced(self, new)
+        return _assemble(joined(self, new), self.columns, self.refunds, self.missing) if grown is None else grown
 
     def require(self, *names: str) -> None:
         """Raise unless the log was built with these columns."""
@@ -404,7 +407,7 @@ def _assemble(raw: _Raw, columns: Mapping[str, str | None], refunds: str, missin
     lines = _sorted_lines(raw, raw.customer, len(raw.labels))
     # the columns in file order have done their work; orders need the room
     del raw
-    return known.log(lines)
+    return known.log(lines, _orders)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -427,7 +430,7 @@ class _Known:
         items, orders, kinds = ((column[1] if column else None) for column in (raw.item, raw.order, raw.kind))
         return cls(raw.labels, items, orders, kinds, raw.clock, columns, refunds, missing, raw.n_missing, raw.n_refunds_dropped)
 
-    def log(self, lines: Lines) -> EventLog:
+    def log(self, lines: Lines, orders_of: Callable[..., tuple[Codes, Orders]]) -> EventLog:
         """Make orders of the sorted lines, and the log of both."""
         dropped: dict[str, float] = {"rows without an id": self.n_missing} if self.n_missing else {}
         if self.n_refunds_dropped:
@@ -436,7 +439,7 @@ class _Known:
         if n_refunds:
             dropped["refund rows subtracted"] = n_refunds
         n_codes = len(self.order_labels) if self.order_labels else 0
-        order_of, orders = _orders(lines, n_codes, dropped, has_refunds=n_refunds > 0)
+        order_of, orders = orders_of(lines, n_codes, dropped, has_refunds=n_refunds > 0)
         fields: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         fields |= {"columns": MappingProxyType(dict(self.columns)), "dropped": MappingProxyType(dropped)}
         return EventLog(lines=dataclasses.replace(lines, order=order_of), orders=orders, **fields)
@@ -582,7 +585,7 @@ def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refund
     else:
         n_orders, n_shared = _o.orders_by_code(start, signs, lines.order_code, n_codes, order_of, order_start, first_line)
         if n_shared:
-            dropped["order ids used by several customers, kept apart"] = int(n_shared)
+            dropped[SHARED] = int(n_shared)
     first_line = first_line[:n_orders].copy()
     amount = None
     if lines.amount is not None:
@@ -595,12 +598,12 @@ def _orders(lines: Lines, n_codes: int, dropped: dict[str, float], *, has_refund
             start, order_start, instant, first_line, lines.amount, order_of, named, total, amount
         )
         if n_short:
-            dropped["refund rows larger than the purchases they could come off"] = int(n_short)
-            dropped["amount of refunds that came off no purchase"] = float(short)
+            dropped[SHORT_ROWS] = int(n_short)
+            dropped[SHORT] = float(short)
         kept_start, kept = np.empty_like(order_start), np.empty(n_orders, np.int32)
         n_kept, n_gone = _o.drop_refunded(order_start, total, amount, lines.amount, order_of, kept_start, kept)
         if n_gone:
-            dropped["orders refunded in full"] = int(n_gone)
+            dropped[GONE] = int(n_gone)
         kept = kept[:n_kept]
         order_start, first_line, amount = kept_start, first_line[kept], amount[kept]
     time = readonly(lines.time[first_line])
@@ -645,131 +648,3 @@ def _used_or_none(codes: Codes | None, rows: npt.NDArray[np.intp], labels: Label
 
 def _taken(values: Floats | None, rows: npt.NDArray[np.intp]) -> Floats | None:
     return None if values is None else values[rows]
-
-
-def _spliced(log: EventLog, new: _Raw) -> EventLog | None:
-    """Sort the new rows alone and put them between the old ones; None where old rows need more than to be copied."""
-    new = _settled(new, log.refunds)
-    old = log.lines
-    if new.clock != log.clock or len(new.labels) == 0 or (new.time is new.instant) != (old.time is old.instant):
-        return None
-    labels, of_old, of_new = log.labels.merge(new.labels)
-
-    def united(known: Labels | None, added: tuple[Codes, Labels] | None) -> tuple[Labels | None, Codes, Codes]:
-        return (None, NO_CODES, NO_CODES) if known is None or added is None else known.merge(added[1])
-
-    orders = united(log.order_labels, new.order)
-    # sorted rows stay sorted where their ids keep their order
-    if not all((np.diff(codes) > 0).all() for codes in (of_old, of_new, *orders[1:])):
-        return None
-    _refuse_overflow(log.columns, old.amount, new.amount)
-    added = _sorted_lines(new, new.customer, len(new.labels))
-    first_later = np.zeros(len(labels) + 1, np.int64)
-    first_later[of_old + 1] = 1
-    start = np.zeros(len(labels) + 1, np.int64)
-    start[of_old + 1] += np.diff(old.start)
-    start[of_new + 1] += np.diff(added.start)
-    start, first_later = readonly(np.cumsum(start)), readonly(np.cumsum(first_later))
-    place = np.empty(added.instant.size, np.int64)
-    old_order, new_order = (NO_CODES if codes is None else codes for codes in (old.order_code, added.order_code))
-    of_new, of_old_order, of_new_order = (readonly(codes) for codes in (of_new, *orders[1:]))
-    rows = (old.start, old.instant, old_order, added.start, added.instant, new_order)
-    arguments: Any = (*rows, of_new, of_old_order, of_new_order, first_later, place)
-    _s.find_places(*arguments)
-    place, pieces = readonly(place), _threads.chunks(place.size, -(-place.size // SPLICES))
-
-    def column(before: Any, behind: Any, renamed: tuple[Codes, Codes] | None = None) -> Any:
-        if before is None or behind is None:
-            return None
-        out = np.empty(before.size + behind.size, before.dtype)
-        if renamed is None:
-            _threads.run(lambda piece: _s.splice(before, behind, place, *piece, out), pieces)
-        else:
-            # code -1, an unknown kind, reads the last place
-            of_before, of_behind = (readonly(np.append(codes, np.int32(-1))) for codes in renamed)
-            _threads.run(lambda piece: _s.splice_codes(before, behind, of_before, of_behind, place, *piece, out), pieces)
-        return readonly(out)
-
-    items, kinds = united(log.items, new.item), united(log.kinds, new.kind)
-    instant = column(old.instant, added.instant)
-    lines = Lines(
-        start=start,
-        time=instant if old.time is old.instant else column(old.time, added.time),
-        instant=instant,
-        amount=column(old.amount, added.amount),
-        order=np.empty(0, np.int32),
-        order_code=column(old.order_code, added.order_code, orders[1:]),
-        item=column(old.item, added.item, items[1:]),
-        quantity=column(old.quantity, added.quantity),
-        kind=column(old.kind, added.kind, kinds[1:]),
-    )
-    known = _Known(
-        labels=labels,
-        items=items[0],
-        order_labels=orders[0],
-        kinds=kinds[0],
-        clock=log.clock,
-        columns=log.columns,
-        refunds=log.refunds,
-        missing=log.missing,
-        n_missing=log.n_missing + new.n_missing,
-        n_refunds_dropped=log.n_refunds_dropped + new.n_refunds_dropped,
-    )
-    return known.log(lines)
-
-
-def _joined(log: EventLog, new: _Raw) -> _Raw:
-    """Put new rows behind the log's: its rows are sorted, which a stable sort of all of them keeps."""
-    if log.clock.zone != new.clock.zone:
-        msg = f"the new events are in zone {new.clock.zone}, the log in {log.clock.zone}; convert the new times first"
-        raise DataError(msg)
-    coarse, fine = sorted((log.clock, new.clock), key=lambda clock: clock.ticks_per_day)
-    unit = fine.unit
-    clock = Clock(unit, log.clock.zone)
-    lines = log.lines
-
-    def scaled(ticks: Ticks, old: Clock) -> Ticks:
-        scale = clock.ticks_per_day // old.ticks_per_day
-        if scale > 1 and ticks.size and max(abs(int(ticks.min())), abs(int(ticks.max()))) > np.iinfo(np.int64).max // scale:
-            msg = (
-                f"the log counts time in {log.clock.unit}, the new events in {new.clock.unit}, and {unit} cannot count to the"
-                f" first or last of these times; build the log, and append, with times in {coarse.unit!r} (.dt.as_unit)"
-            )
-            raise DataError(msg)
-        return ticks * scale
-
-    # a row that is left out may have no time: it takes the first moment there is
-    there = np.asarray(new.customer >= 0)
-    new_time = scaled(np.where(there, new.time, 0), new.clock)
-    customer = np.repeat(np.arange(log.n_customers, dtype=np.int32), np.diff(lines.start))
-
-    def united(old_codes: Codes, old: Labels, new_codes: Codes, added: Labels) -> tuple[Codes, Labels]:
-        labels, of_old, of_new = old.merge(added)
-        # code -1, an unknown kind or a row that is left out, reads the last place
-        of_old, of_new = np.append(of_old, np.int32(-1)), np.append(of_new, np.int32(-1))
-        return np.concatenate([of_old[old_codes], of_new[new_codes]]), labels
-
-    def optional(old_codes: Codes | None, old: Labels | None, added: tuple[Codes, Labels] | None) -> tuple[Codes, Labels] | None:
-        return None if old_codes is None or old is None or added is None else united(old_codes, old, *added)
-
-    def both(old: npt.NDArray[Any] | None, added: npt.NDArray[Any] | None) -> Any:
-        return None if old is None or added is None else np.concatenate([old, added])
-
-    codes, labels = united(customer, log.labels, new.customer, new.labels)
-    time = np.concatenate([scaled(lines.time, log.clock), new_time])
-    naive = lines.time is lines.instant
-    new_instant = new_time if naive else scaled(np.where(there, new.instant, 0), new.clock)
-    return _Raw(
-        customer=codes,
-        labels=labels,
-        time=time,
-        instant=time if naive else np.concatenate([scaled(lines.instant, log.clock), new_instant]),
-        clock=clock,
-        amount=both(lines.amount, new.amount),
-        order=optional(lines.order_code, log.order_labels, new.order),
-        item=optional(lines.item, log.items, new.item),
-        kind=optional(lines.kind, log.kinds, new.kind),
-        quantity=both(lines.quantity, new.quantity),
-        n_missing=log.n_missing + new.n_missing,
-        n_refunds_dropped=log.n_refunds_dropped,
-    )

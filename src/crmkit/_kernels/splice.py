@@ -12,6 +12,7 @@ from crmkit._jit import kernel
 Longs = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
 
 
 @kernel
@@ -106,3 +107,73 @@ def search_strings(
             else:
                 high = middle
         place[i] = low
+
+
+@kernel
+def copy_orders(
+    source: Codes,
+    line_start: Longs,
+    order_start: Longs,
+    old_line_start: Longs,
+    old_order_of: Codes,
+    old_start: Longs,
+    old_time: Longs,
+    old_instant: Longs,
+    old_amount: Floats,
+    new_line_start: Longs,
+    new_order_of: Codes,
+    new_start: Longs,
+    new_time: Longs,
+    new_instant: Longs,
+    new_amount: Floats,
+    first_customer: int,
+    last_customer: int,
+    order_of: Codes,
+    time: Longs,
+    instant: Longs,
+    amount: Floats,
+) -> None:
+    """Put together the orders of old customers, numbered from 0 in `source`, and of others, numbered from -1 downwards."""
+    for customer in range(first_customer, last_customer):
+        s = source[customer]
+        first, last, line, end = order_start[customer], order_start[customer + 1], line_start[customer], line_start[customer + 1]
+        if s >= 0:
+            from_line, from_order = old_line_start[s], old_start[s]
+            for k in range(end - line):
+                order = old_order_of[from_line + k]
+                order_of[line + k] = order - from_order + first if order >= 0 else order
+            for k in range(last - first):
+                time[first + k] = old_time[from_order + k]
+                if instant.size:
+                    instant[first + k] = old_instant[from_order + k]
+                if amount.size:
+                    amount[first + k] = old_amount[from_order + k]
+        else:
+            s = -1 - s
+            from_line, from_order = new_line_start[s], new_start[s]
+            for k in range(end - line):
+                order = new_order_of[from_line + k]
+                order_of[line + k] = order - from_order + first if order >= 0 else order
+            for k in range(last - first):
+                time[first + k] = new_time[from_order + k]
+                if instant.size:
+                    instant[first + k] = new_instant[from_order + k]
+                if amount.size:
+                    amount[first + k] = new_amount[from_order + k]
+
+
+@kernel
+def count_shared(start: Longs, amount: Floats, code: Codes, slot: Codes, n_slots: int) -> int:
+    """Count the slots of codes that purchase lines of several customers have; a code with slot -1 is not asked for."""
+    user = np.full(n_slots, -1, np.int32)
+    shared = np.zeros(n_slots, np.bool_)
+    for customer in range(start.size - 1):
+        for i in range(start[customer], start[customer + 1]):
+            s = slot[code[i]]
+            if s < 0 or (amount.size and amount[i] < 0):
+                continue
+            if user[s] != customer:
+                if user[s] != -1:
+                    shared[s] = True
+                user[s] = customer
+    return int(shared.sum())
