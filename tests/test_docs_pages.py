@@ -120,11 +120,12 @@ def test_the_parity_page_says_who_differs(tmp_path, monkeypatch):
     parity.PEERS.write_text(json.dumps(recorded), encoding="utf-8")
     page = parity.page()
     assert "2 published figures and 1 values known to 50 digits; not as they should be: c, d." in page
-    assert "| c | s | 2.0 | **2.1000** | q 1: 2.0400 |" in page
-    assert "| d | 4 | **1e-02** | q 1: no number |" in page
+    assert "| c | s | 2.0 | **2.1000** | q 2.0400 |" in page
+    assert "| d | 4 | **1e-02** | q no number |" in page
     assert "- d: q 1 returns no number" in page
+    assert "Asked were p 3, q 1." in page
     assert "- a: p 3 says 1.31000, crmkit 1.25040, published is 1.25" in page
-    assert "| b |  |  | 7 | p 3: 7 |" in page
+    assert "| b |  |  | 7 | p 7 |" in page
     parity.write(tmp_path / "parity.md")
     assert (tmp_path / "parity.md").read_text(encoding="utf-8") == page
 

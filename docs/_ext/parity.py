@@ -16,8 +16,8 @@ TEXT = """\
 
 Every number here was computed, none was copied from an earlier page. *crmkit* is what came out while these pages were built,
 on the machine that built them; `python -m crmkit verify` makes the first table on yours. *Peers* is what other libraries
-said when asked the same, with the version that was asked: `python docs/_ext/parity_peers.py` asks them again. A figure
-agrees if it rounds to what was printed.
+said when asked the same: `python docs/_ext/parity_peers.py` asks them again. A figure agrees if it rounds to what was printed.
+Asked were {asked}.
 
 {verdict}
 
@@ -68,10 +68,11 @@ def off_by(digits: str, value: float | None) -> str:
 
 
 def shown(value: float, like: str = "") -> str:
-    """Write a value with three digits more than the figure it is held against, whole numbers as such."""
+    """Write a value with some digits more than the figure it is held against, whole numbers as such."""
     if value == int(value) and "." not in like and abs(value) >= 1:
         return f"{value:.0f}"
-    return f"{value:.{len(like.partition('.')[2]) + 3}f}" if like else f"{value:.8g}"
+    digits = len(like.partition(".")[2])
+    return f"{value:.{digits + (3 if digits < 6 else 1)}f}" if like else f"{value:.8g}"
 
 
 def name_of(figure: dict[str, Any]) -> str:
@@ -104,7 +105,9 @@ def page() -> str:
     missed += [row["quantity"] for row in held if not agrees(row["published"], row["crmkit"])]
     counted = f"{len(found) + len(held)} published figures and {len(corners)} values known to 50 digits"
     verdict = f"{counted}; not as they should be: " + (", ".join(missed) if missed else "none") + "."
+    everyone = [*recorded["published"], *recorded["exact"], *recorded["recorded"]]
     return TEXT.format(
+        asked=", ".join(sorted({name_of(figure) for figure in everyone})),
         verdict=verdict,
         published=table_of_published(found, said),
         exact=table_of_corners(corners, by_quantity(recorded["exact"])),
@@ -124,7 +127,7 @@ def table_of_corners(found: list[Check], said: dict[str, list[dict[str, Any]]]) 
     lines = ["| quantity | value | crmkit, off by | peers, off by |", "| --- | ---: | ---: | --- |"]
     for check in found:
         here = off_by(check.published, check.here)
-        peers = [f"{name_of(figure)}: {off_by(check.published, figure['value'])}" for figure in said.get(check.quantity, [])]
+        peers = [f"{figure['peer']} {off_by(check.published, figure['value'])}" for figure in said.get(check.quantity, [])]
         lines.append(f"| {check.quantity} | {check.shown} | {here if check.agrees else f'**{here}**'} | {', '.join(peers)} |")
     return "\n".join(lines)
 
@@ -132,7 +135,7 @@ def table_of_corners(found: list[Check], said: dict[str, list[dict[str, Any]]]) 
 def table_of_published(found: list[Check], said: dict[str, list[dict[str, Any]]]) -> str:
     lines = ["| quantity | source | published | crmkit | peers |", "| --- | --- | ---: | ---: | --- |"]
     for check in found:
-        peers = [f"{name_of(figure)}: {shown(figure['value'], check.published)}" for figure in said.get(check.quantity, [])]
+        peers = [f"{figure['peer']} {shown(figure['value'], check.published)}" for figure in said.get(check.quantity, [])]
         here = shown(check.here, check.published)
         here = here if check.agrees else f"**{here}**"
         lines.append(f"| {check.quantity} | {check.source} | {check.published} | {here} | {', '.join(peers)} |")
@@ -143,7 +146,7 @@ def table_of_recorded(rows: list[dict[str, Any]]) -> str:
     lines = ["| quantity | source | published | crmkit | peer |", "| --- | --- | ---: | ---: | --- |"]
     for row in rows:
         ours, theirs = (shown(row[side], row["published"]) for side in ("crmkit", "value"))
-        lines.append(f"| {row['quantity']} | {row['source']} | {row['published']} | {ours} | {name_of(row)}: {theirs} |")
+        lines.append(f"| {row['quantity']} | {row['source']} | {row['published']} | {ours} | {row['peer']} {theirs} |")
     return "\n".join(lines)
 
 
