@@ -41,7 +41,8 @@ def frequent_itemsets(
     max_len : int, optional
         Most items in a set; by default any number.
     max_rows : int, default 1,000,000
-        Most sets to return. Their number can grow exponentially as `min_support` falls: more are an error.
+        Most sets to return. Their number can grow exponentially as `min_support` falls: more are an error. A set takes
+        about 100 bytes, and its items 4 each; at most 100 million.
     n_threads : int, optional
         Threads to use; by default all cores this process may use. The answer does not depend on it.
     **columns
@@ -100,7 +101,7 @@ def frequent_itemsets(
     if share == 0.0:
         share = _options.number("min_support", min_support, low=0.0, high=1.0, ends=False)
     longest = np.iinfo(np.int32).max if max_len is None else _options.whole("max_len", max_len, low=1)
-    most = _options.whole("max_rows", max_rows, low=1)
+    most = _options.whole("max_rows", max_rows, low=1, high=100_000_000)
     log = _events.as_log(log, **(columns if isinstance(log, _events.EventLog) else {"item": "item_id", **columns}))
     log.require("item")
     sets, n_baskets = mined(log, share, longest, most, n_threads)

@@ -55,7 +55,7 @@ def rules(
     level : float, default 0.95
         Confidence level of the interval for the lift, between 0 and 1.
     max_rows : int, default 1,000,000
-        Most rules to return: more are an error.
+        Most rules to return: more are an error. A rule takes about 300 bytes; at most 100 million.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def rules(
     1    (milk,)    (eggs,)      0.5    0.666667  0.888889      1.0
     """
     sure = _options.number("min_confidence", min_confidence, low=0.0, high=1.0)
-    most = _options.whole("max_rows", max_rows, low=1)
+    most = _options.whole("max_rows", max_rows, low=1, high=100_000_000)
     widest = MOST_ITEMS if max_consequent is None else _options.whole("max_consequent", max_consequent, low=1)
     test = _options.choice("test", test, ("fisher", "chi2"))
     adjust = _options.choice("adjust", adjust, ("none", "holm", "bh"))

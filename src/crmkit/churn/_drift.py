@@ -85,7 +85,7 @@ def drift(model: Model, before: Any, after: Any, /, *, bins: int = 10, level: fl
     after : DataFrame
         The same columns later. With the model's label, and cutoffs where there are several, also how its scores age.
     bins : int, default 10
-        Into how many bins of equally many rows of before numbers are sorted.
+        Into how many bins, 2 to 1,000, of equally many rows of before numbers are sorted.
     level : float, default 0.95
         Confidence level of the intervals, between 0 and 1.
     rng : int, Generator or None, default 0
@@ -136,7 +136,7 @@ def drift(model: Model, before: Any, after: Any, /, *, bins: int = 10, level: fl
     if not isinstance(model, ChurnModel):
         msg = f"churn.drift takes a model of churn.fit, then two frames; got {type(model).__name__}"
         raise OptionError(msg)
-    _options.whole("bins", bins, low=2)
+    _options.whole("bins", bins, low=2, high=1000)
     level = confidence_level(level)
     random = _options.generator(rng)
     frames = [_frame.read(frame) for frame in (before, after)]

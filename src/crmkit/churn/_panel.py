@@ -30,6 +30,7 @@ Bools = npt.NDArray[np.bool_]
 CUSTOMERS = 1 << 15  # in one piece of work
 NO_FLOATS = readonly(np.empty(0, np.float64))
 UNFINISHED = ("error", "drop")
+MOST_ROWS = 100_000_000  # customers times cutoffs
 MOST_KINDS = 50
 
 
@@ -120,7 +121,8 @@ def panel(
     OptionError
         A cutoff is not a date or is given twice, a length of time is none, or options contradict each other.
     LimitError
-        The log has more than 50 kinds of events.
+        The log has more than 50 kinds of events, or there would be more than 100 million rows of customers and cutoffs: a row
+        takes 8 bytes for each feature, twice while at work.
 
     Warns
     -----
@@ -214,6 +216,12 @@ def panel(
     log = _events.as_log(log, **columns)
     log.require("time")
     bounds = make_bounds(log.clock, cutoffs, lengths, ahead, within)
+    if bounds.cutoffs.size * log.n_customers > MOST_ROWS:
+        msg = (
+            f"{bounds.cutoffs.size:,} cutoffs of {log.n_customers:,} customers are more than {MOST_ROWS:,} rows; take fewer"
+            " cutoffs, or a part of the customers at a time"
+        )
+        raise LimitError(msg)
     day = log.clock.ticks_per_day
     tomorrow = log.clock.stamp((int(log.lines.time.max()) // day + 1) * day)
     bounds = finished(

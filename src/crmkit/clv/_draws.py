@@ -135,7 +135,7 @@ class Ranks:
     def of(cls, draws: Any, level: Any) -> Ranks:
         """Find the ranks, or say that there are too few draws for the level."""
         within = confidence_level(level)
-        n = _options.whole("draws", draws, low=1, high=1_000_000)
+        n = _options.whole("draws", draws, low=1, high=100_000)  # a draw of a fit is a model
         tail = (1.0 - within) / 2.0
         # n draws and the number to come are exchangeable: each of the n + 1 gaps holds it equally often
         low = math.floor((n + 1) * tail + 1e-9) - 1

@@ -12,7 +12,7 @@ from crmkit.clv._purchase import PoissonModel
 from crmkit.clv._units import days_in
 from crmkit.clv.summary import day_of
 from crmkit.clv.validate import model_names
-from crmkit.errors import DataError, FitError, OptionError
+from crmkit.errors import DataError, FitError, LimitError, OptionError
 
 if TYPE_CHECKING:
     from crmkit._events import ColumnNames, EventLog
@@ -22,6 +22,7 @@ __all__ = ["tracking"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+MOST_DAYS = 400_000  # a thousand years
 _CELLS = 1_000_000  # expectations asked for at once
 
 
@@ -69,6 +70,8 @@ def tracking(
         Nobody bought by `calibration_end`.
     FitError
         A model does not know its unit of time, or counts opportunities instead of time.
+    LimitError
+        First purchase and end are more than 400,000 days apart.
     OptionError
         `period`, `calibration_end` or `end` is not usable.
 
@@ -115,6 +118,12 @@ def tracking(
         msg = f"no purchase lies on or before {log.clock.date(cut)}"
         raise DataError(msg)
     whole_days = last - origin + 1
+    if whole_days > MOST_DAYS:
+        msg = (
+            f"the days from {log.clock.date(origin)} to {log.clock.date(last)} are more than {MOST_DAYS:,}; correct or drop the"
+            " dates far off"
+        )
+        raise LimitError(msg)
     ends = np.minimum(np.arange(1, -(-whole_days // int(length)) + 1) * int(length), whole_days)
     actual = np.bincount((repeats - origin) // int(length), minlength=ends.size).astype(np.float64)
     offsets, customers = np.unique(joined - origin, return_counts=True)

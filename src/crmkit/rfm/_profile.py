@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options, intervals
-from crmkit.errors import DataError, OptionError
+from crmkit.errors import DataError, LimitError, OptionError
 from crmkit.results import confidence_level
 from crmkit.rfm._summary import MEASURES
 
@@ -20,6 +20,7 @@ Codes = npt.NDArray[np.int32]
 
 STATISTICS = ("median", "mean", "sum", "mode")
 ABSENT = "(absent)"  # the segment of who is not there at a date
+MOST_SEGMENTS = 1000
 OWN = ("segment", "customers", "share", "orders", "revenue", "revenue_share", *MEASURES.values())
 
 
@@ -130,6 +131,8 @@ def transitions(before: Any, after: Any, /, *, level: float = 0.95) -> Any:
         There is no column ``segment``.
     DataError
         A customer is there twice, or has no segment.
+    LimitError
+        There are more than 1,000 segments: the table has a row for every two of them.
     OptionError
         `level` is not between 0 and 1.
 
@@ -162,6 +165,9 @@ def transitions(before: Any, after: Any, /, *, level: float = 0.95) -> Any:
     n_ids = int(max(of_first.max(), of_second.max())) + 1
     names = [str(name) for name in first.segments.labels.as_index()]
     names += [name for name in map(str, second.segments.labels.as_index()) if name not in names]
+    if len(names) > MOST_SEGMENTS:
+        msg = f"column 'segment' has {len(names):,} labels, more than {MOST_SEGMENTS:,}, each of which would meet each other"
+        raise LimitError(msg)
     if ABSENT in names:
         msg = f"a segment is called {ABSENT!r}, which here means: not there at this date; rename it"
         raise DataError(msg)

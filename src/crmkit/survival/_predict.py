@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options, _threads
-from crmkit.errors import DataError, DataWarning, FitError, OptionError
+from crmkit.errors import DataError, DataWarning, FitError, LimitError, OptionError
 from crmkit.survival.cox import CoxModel
 from crmkit.survival.hazard import HazardModel
 
@@ -24,6 +24,7 @@ Longs = npt.NDArray[np.int64]
 PIECE = 1 << 15  # rows of one piece of work
 QUANTITIES = ("event", "survival")
 BEYOND = ("error", "hold")
+MOST_ANSWERS = 500_000_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +84,8 @@ def predict(
         `model` is none of those known.
     OptionError
         `horizon` is not above 0, or an option is none of those known.
+    LimitError
+        Rows times horizons are more than 500 million, 4 GB.
 
     Warns
     -----
@@ -94,7 +97,7 @@ def predict(
     -----
     :math:`P(T \le t + h \mid T > t) = 1 - S(t + h) / S(t)`, by differences of cumulative hazards, which keep small probabilities
     exact. `survived` = 0 gives :math:`1 - S(h)`, the curve of a new customer: for one who has been there for long it is as a
-    rule far too high, since those likely to leave have left. Nothing is extrapolated. Memory grows with rows times horizons.
+    rule far too high, since those likely to leave have left. Nothing is extrapolated. Memory grows with rows times horizons, 8 bytes each.
 
     Examples
     --------
@@ -118,6 +121,9 @@ def predict(
     _options.choice("beyond", beyond, BEYOND)
     ahead, single = _horizons(horizon)
     table = _frame.read(frame)
+    if len(table) * len(ahead) > MOST_ANSWERS:
+        msg = f"{len(table):,} rows of {len(ahead):,} horizons are more than {MOST_ANSWERS:,} answers; ask fewer at a time"
+        raise LimitError(msg)
     is_curve = _frame.is_frame(model)
     if is_curve:
         name = "duration"
