@@ -71,6 +71,35 @@ def recovery(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Feed every public function, parser and kernel spoilt input: minutes; ``CRMKIT_FUZZ_SECONDS=3600`` goes on for an hour."""
+    session.install("-e", ".", *group("test"))
+    given = {"CRMKIT_FUZZ_SECONDS": os.environ.get("CRMKIT_FUZZ_SECONDS", "600")}
+    session.run("python", "-m", "pytest", "tests/fuzz", "tests/test_security.py", *session.posargs, env=given)
+
+
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Change the statistical cores in small ways, and print how many of the changes their tests notice: an hour."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "tests/mutation/run.py", *session.posargs)
+
+
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Call every public function from eight threads for ten minutes: the same bits, and memory that stays where it is."""
+    session.install("-e", ".", *group("test"))
+    session.run("python", "tests/soak/run.py", *session.posargs)
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look the installed dependencies up in the database of known flaws, which needs a connection."""
+    session.install(".[report,progress,models]", "pip-audit>=2.7")
+    session.run("pip-audit", "--local", "--skip-editable", *session.posargs)
+
+
+@nox.session(default=False)
 def nojit(session: nox.Session) -> None:
     """Run the tests with the kernels as plain Python, and demand that they reach nine branches in ten."""
     session.install("-e", ".", *group("test"))
@@ -88,7 +117,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check", "--diff")
     session.run("codespell")
-    session.run("mdformat", "--check", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+    session.run("mdformat", "--check", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 
 
 @nox.session(default=True)
