@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmkit import dedupe
+from crmkit._kernels import strings as _k
 from crmkit.dedupe import strings
 from crmkit.errors import DataError
 from naive import strings as naive
@@ -192,3 +194,32 @@ def test_a_cut_never_loses_what_reaches_it(pairs, cut):
     whole, cut_off = strings.similarities(encoded, left, right), strings.similarities(encoded, left, right, cut)
     assert (cut_off[whole >= cut] == whole[whole >= cut]).all()
     assert (cut_off[whole < cut] < cut).all()
+
+
+@settings(deadline=None)
+@given(
+    pairs=st.lists(st.tuples(st.text("abc", max_size=90), st.text("abc", max_size=90)), min_size=1, max_size=6),
+    most=st.integers(0, 12),
+)
+def test_a_bound_on_edits_never_changes_what_is_below_it(pairs, most):
+    # strings that differ a little, long and short
+    pairs = [*pairs, *((s, s[: len(s) // 2] + t[:2] + s[len(s) // 2 + 1 :]) for s, t in pairs)]
+    encoded = strings.encode([value for pair in pairs for value in pair])
+    left = np.arange(0, 2 * len(pairs), 2, dtype=np.int32)
+    right = left + np.int32(1)
+    left.flags.writeable = right.flags.writeable = False
+    for kernel in (_k.levenshtein, _k.osa):
+        exact = strings.edits(encoded, left, right, kernel)
+        bounded = strings.edits(encoded, left, right, kernel, most)
+        assert (np.where(exact <= most, bounded == exact, bounded > most)).all()
+
+
+def test_long_texts_are_compared_in_time_that_grows_with_them():
+    """A hundred thousand characters each: in squares of that the pairs below would take minutes."""
+    size = 100_000 if os.environ.get("NUMBA_DISABLE_JIT") != "1" else 3_000
+    texts = ["ab" * (size // 2), "ba" * (size // 2), "x" * size, "x" * (size - 1) + "y"]
+    found = dedupe.jaro_winkler([texts[0], texts[2], texts[0]], [texts[1], texts[3], texts[2]])
+    # a is first in the one and b in the other: all but one character each has its like one place away
+    assert found[1] == pytest.approx(1.0, abs=1e-3)
+    assert found[2] == 0.0
+    assert 0.8 < found[0] < 0.84

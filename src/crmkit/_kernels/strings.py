@@ -47,7 +47,7 @@ def jaro_winkler(
     that reaches it is never lost.
     """
     out = np.empty(left.size, dtype=np.float64)
-    table = np.zeros(max(alphabet, 1), dtype=np.uint64)
+    table, heads = np.zeros(max(alphabet, 1), dtype=np.uint64), np.full(max(alphabet, 1), -1)
     for k in range(left.size):
         s_start, s_end = offsets[left[k]], offsets[left[k] + 1]
         t_start, t_end = offsets[right[k]], offsets[right[k] + 1]
@@ -68,7 +68,7 @@ def jaro_winkler(
         if s.size <= 64 and t.size <= 64:
             common, moved = _common_bits(s, t, reach, table)
         else:
-            common, moved = _common_arrays(s, t, reach)
+            common, moved = _common_arrays(s, t, reach, heads)
         if common == 0:
             out[k] = 0.0
             continue
@@ -133,17 +133,31 @@ def _common_bits(s: Characters, t: Characters, reach: int, table: NDArray[np.uin
 
 
 @kernel
-def _common_arrays(s: Characters, t: Characters, reach: int) -> tuple[int, int]:
-    """Do what `_common_bits` does for strings of any length."""
+def _common_arrays(s: Characters, t: Characters, reach: int, heads: NDArray[np.int64]) -> tuple[int, int]:
+    """Do what `_common_bits` does for strings of any length, in steps that grow with the length.
+
+    The first free place of a character within reach is taken; those before it are out of reach for good, so that a list of places
+    per character is walked once. `heads` is scratch of one place per character, all -1 on entry and on return.
+    """
     s_taken, t_taken = np.zeros(s.size, dtype=np.bool_), np.zeros(t.size, dtype=np.bool_)
+    following = np.empty(s.size, dtype=np.int64)
+    for back in range(s.size):
+        i = s.size - 1 - back
+        following[i] = heads[s[i]]
+        heads[s[i]] = i
     common = 0
     for j in range(t.size):
-        for i in range(max(j - reach, 0), min(j + reach + 1, s.size)):
-            if not s_taken[i] and s[i] == t[j]:
-                s_taken[i] = True
-                t_taken[j] = True
-                common += 1
-                break
+        i = heads[t[j]]
+        while 0 <= i < j - reach:
+            i = following[i]
+        if 0 <= i <= j + reach:
+            s_taken[i] = True
+            t_taken[j] = True
+            common += 1
+            i = following[i]
+        heads[t[j]] = i
+    for i in range(s.size):
+        heads[s[i]] = -1
 
     moved, i = 0, 0
     for j in range(t.size):
@@ -163,8 +177,12 @@ def levenshtein(
     alphabet: int,
     left: NDArray[np.int32],
     right: NDArray[np.int32],
+    most: int,
 ) -> NDArray[np.int64]:
-    """Least number of insertions, deletions and substitutions that turn one string of each pair into the other."""
+    """Least number of insertions, deletions and substitutions that turn one string of each pair into the other.
+
+    With `most` of 0 or more, what is above it may come out as any number above it.
+    """
     out = np.empty(left.size, dtype=np.int64)
     table = np.zeros(max(alphabet, 1), dtype=np.uint64)
     for k in range(left.size):
@@ -173,12 +191,12 @@ def levenshtein(
         s, t = characters[s_start:s_end], characters[t_start:t_end]
         if s.size > t.size:
             s, t = t, s
-        if s.size == 0:
+        if s.size == 0 or 0 <= most < t.size - s.size:
             out[k] = t.size
         elif s.size <= 63:
             out[k] = _edits_bits(s, t, table)
         else:
-            out[k] = _edits_rows(s, t)
+            out[k] = _edits_rows(s, t, most if most >= 0 else t.size)
     return out
 
 
@@ -216,13 +234,18 @@ def _edits_bits(s: Characters, t: Characters, table: NDArray[np.uint64]) -> int:
 
 
 @kernel
-def _edits_rows(s: Characters, t: Characters) -> int:
-    """Edit distance by the textbook recursion, one row at a time: any length."""
+def _edits_rows(s: Characters, t: Characters, most: int) -> int:
+    """Edit distance by the textbook recursion, one row at a time: any length.
+
+    Cells more than `most` places off the diagonal cannot be on a way of so few edits; they stay above it.
+    """
     row = np.arange(s.size + 1)
+    row[most + 1 :] = s.size + t.size
     for j in range(t.size):
-        corner = row[0]
-        row[0] = j + 1
-        for i in range(s.size):
+        low = max(j - most, 0)
+        corner = row[low]
+        row[low] = j + 1 if low == 0 else s.size + t.size
+        for i in range(low, min(j + most + 1, s.size)):
             replaced = corner + (0 if s[i] == t[j] else 1)
             corner = row[i + 1]
             row[i + 1] = min(replaced, corner + 1, row[i] + 1)
@@ -236,8 +259,9 @@ def osa(
     alphabet: int,
     left: NDArray[np.int32],
     right: NDArray[np.int32],
+    most: int,
 ) -> NDArray[np.int64]:
-    """Least number of edits of each pair, where two neighbours that changed places are one edit."""
+    """Least number of edits of each pair, where two neighbours that changed places are one edit; `most` as in `levenshtein`."""
     out = np.empty(left.size, dtype=np.int64)
     table = np.zeros(max(alphabet, 1), dtype=np.uint64)
     for k in range(left.size):
@@ -246,12 +270,12 @@ def osa(
         s, t = characters[s_start:s_end], characters[t_start:t_end]
         if s.size > t.size:
             s, t = t, s
-        if s.size == 0:
+        if s.size == 0 or 0 <= most < t.size - s.size:
             out[k] = t.size
         elif s.size <= 63:
             out[k] = _osa_bits(s, t, table)
         else:
-            out[k] = _osa_rows(s, t)
+            out[k] = _osa_rows(s, t, most if most >= 0 else t.size)
     return out
 
 
@@ -288,12 +312,15 @@ def _osa_bits(s: Characters, t: Characters, table: NDArray[np.uint64]) -> int:
 
 
 @kernel
-def _osa_rows(s: Characters, t: Characters) -> int:
-    """Distance by the textbook recursion over three rows: any length."""
-    before, row, after = np.zeros(s.size + 1, dtype=np.int64), np.arange(s.size + 1), np.zeros(s.size + 1, dtype=np.int64)
+def _osa_rows(s: Characters, t: Characters, most: int) -> int:
+    """Distance by the textbook recursion over three rows: any length; `most` as in `_edits_rows`."""
+    far = s.size + t.size
+    before, row, after = np.full(s.size + 1, far), np.arange(s.size + 1), np.full(s.size + 1, far)
+    row[most + 1 :] = far
     for j in range(t.size):
-        after[0] = j + 1
-        for i in range(s.size):
+        low = max(j - most, 0)
+        after[low] = j + 1 if low == 0 else far
+        for i in range(low, min(j + most + 1, s.size)):
             best = min(row[i] + (0 if s[i] == t[j] else 1), row[i + 1] + 1, after[i] + 1)
             if i > 0 and j > 0 and s[i] == t[j - 1] and s[i - 1] == t[j]:
                 best = min(best, before[i - 1] + 1)

@@ -89,7 +89,8 @@ class Field:
                 # what stays below the lowest cut need not be known exactly
                 lowest = min(float(level[1]) for level in self.levels if name_of(level) == name)
                 return similarities(strings, a, b, lowest)
-            return edits(strings, a, b, _k.levenshtein if name == "levenshtein" else _k.osa)
+            most = max(int(level[1]) for level in self.levels if name_of(level) == name)
+            return edits(strings, a, b, _k.levenshtein if name == "levenshtein" else _k.osa, min(most, 2**31))
         if name.startswith(REVERSED):
             other = self.extra[name]
             left, right = rows

@@ -74,6 +74,10 @@ def levenshtein(left: Any, right: Any, /) -> Any:
     DataError
         The lengths or the indexes differ, or a value is not a string.
 
+    Notes
+    -----
+    Where the shorter of two strings has more than 63 characters, time grows with the product of the lengths; memory never does.
+
     References
     ----------
     Hyyro (2003), A bit-vector algorithm for computing Levenshtein and Damerau edit distances.
@@ -222,9 +226,9 @@ def similarities(strings: Encoded, left: npt.NDArray[np.int32], right: npt.NDArr
     return _k.jaro_winkler(strings.characters, strings.offsets, strings.masks, strings.alphabet, left, right, cut)
 
 
-def edits(strings: Encoded, left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], kernel: Any) -> Any:
-    """Edit distance of pairs of string numbers."""
-    return kernel(strings.characters, strings.offsets, strings.alphabet, left, right)
+def edits(strings: Encoded, left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], kernel: Any, most: int = -1) -> Any:
+    """Edit distance of pairs of string numbers; above `most`, where that is not negative, any number above it."""
+    return kernel(strings.characters, strings.offsets, strings.alphabet, left, right, most)
 
 
 def _elementwise(left: Any, right: Any, kernel: Any) -> Any:
