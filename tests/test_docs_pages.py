@@ -2,6 +2,7 @@
 
 import doctest
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import crmkit
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -147,3 +150,12 @@ def test_faults_of_built_pages_are_found(tmp_path):
     assert found.count("\n") == 3
     for words in ("b.html#there has no such place", "c.html is not there", "loaded from elsewhere", "p.png has no words"):
         assert words in found
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES, *sorted(DOCS.glob("*.md"))], ids=label)
+def test_functions_that_are_named_are_there(page):
+    topics = {name: thing for name in crmkit.__all__ if inspect.ismodule(thing := getattr(crmkit, name))}
+    text = page.read_text(encoding="utf-8")
+    # in prose, in tables and in cross-references: `clv.fit_bg_nbd(…)`, `crm.clv.fit_bg_nbd`, {func}`crmkit.clv.fit_bg_nbd`
+    said = re.findall(rf"`(?:crm\.|crmkit\.)?({'|'.join(topics)})\.([A-Za-z]\w*)", text)
+    assert not {f"{topic}.{name}" for topic, name in said if not hasattr(topics[topic], name)}
