@@ -348,3 +348,14 @@ def test_a_picture_does_not_round_its_level(ax, level):
     survey = pd.DataFrame({"score": [10, 9, 3, 8, 2, 1, 9, 7], "shop": list("aaabbbcc")})
     plot.feedback_nps(feedback.nps(survey, by="shop", level=level), ax=ax)
     assert ax.get_xlabel() == f"Net Promoter Score, with {100 * level:g} % interval"
+
+
+def test_a_picture_with_intervals_of_another_level_says_which(ax):
+    rng = np.random.default_rng(0)
+    p = rng.beta(1, 4, 400)
+    y = rng.random(400) < p
+    plot.targeting_profit(targeting.profit_curve(y, p, level=0.995), ax=ax)
+    plot.churn_calibration(metrics.calibration(y, p, level=0.9), ax=ax)
+    words = " ".join(text.get_text() for text in ax.texts)
+    assert "(99.5%: " in words
+    assert "90% intervals" in words

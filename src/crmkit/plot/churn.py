@@ -11,6 +11,7 @@ from crmkit.churn import Window
 from crmkit.errors import DataError
 from crmkit.metrics import Calibration
 from crmkit.plot import _canvas
+from crmkit.results import in_percent
 
 DRIVERS = {  # measure -> columns of its interval, label
     "log_loss": ("ci_low", "ci_high", "log loss added where the feature is shuffled"),
@@ -63,7 +64,7 @@ def churn_calibration(calibration: Any, /, *, ax: Axes | None = None) -> Axes:
     ax.vlines(predicted, low, high, color=_canvas.ACCENT, linewidth=2.2)
     ax.plot(predicted, observed, color=_canvas.MAIN, marker="o", markersize=6, linewidth=1.4, label="as it came to pass")
     words = [
-        f"n = {calibration.n:,}",
+        f"n = {calibration.n:,}, {in_percent(calibration.in_the_large.level)} intervals",
         f"mean distance {100 * calibration.ece:.1f} points, {100 * calibration.ece_by_chance:.1f} by chance",
     ]
     if calibration.slope is not None:
@@ -246,7 +247,7 @@ def churn_window(window: Any, /, *, ax: Axes | None = None) -> Axes:
         ax.plot([at], [100.0 * back.value], marker="o", color=_canvas.ACCENT, markersize=7)
         words = (
             f"{at:g} days of silence:\n{100 * back.value:.1f} % come back"
-            f"\n({100 * back.ci_low:.1f} to {100 * back.ci_high:.1f} %),"
+            f"\n({in_percent(back.level)}: {100 * back.ci_low:.1f} to {100 * back.ci_high:.1f} %),"
             f"\nasked for: at most {most:g} %"
         )
     ax.text(0.97, 0.96, words, transform=ax.transAxes, ha="right", va="top", color=_canvas.INK)

@@ -9,6 +9,7 @@ import numpy as np
 from crmkit import _frame
 from crmkit.errors import DataError
 from crmkit.plot import _canvas
+from crmkit.results import in_percent
 from crmkit.targeting import Backtest, ProfitCurve
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def targeting_profit(curve: Any, /, *, currency: str = "", ax: Axes | None = Non
     better = "contacting everybody" if without > 0.0 else "contacting nobody"
     words = (
         f"chosen by the probabilities: {chosen.share:.0%}"
-        f"\nprofit {chosen.value:,.4g} ({chosen.ci_low:,.4g} to {chosen.ci_high:,.4g})"
+        f"\nprofit {chosen.value:,.4g} ({in_percent(chosen.level)}: {chosen.ci_low:,.4g} to {chosen.ci_high:,.4g})"
         f"\n{chosen.advantage:+,.4g} over {better} ({chosen.advantage_low:+,.4g} to {chosen.advantage_high:+,.4g})"
         f"\nif {curve.accept:.0%} of the churners contacted stay"
     )
