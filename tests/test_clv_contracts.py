@@ -173,10 +173,21 @@ def test_what_cannot_be_fitted_or_asked(high_end):
         clv.fit_sbg(pd.DataFrame({"age": [1, 1], "lost": [1, 0], "n": [30, 70]}), weight="n")
     with raises(OptionError, match="discount=0"):
         high_end.discounted_renewals(1, discount=0)
-    with raises(OptionError, match="whole numbers of 1 or more"):
+    with raises(OptionError, match="whole numbers from 1 to 1,000,000,000"):
         high_end.retention(0)
-    with raises(OptionError, match="whole numbers of 0 or more"):
+    with raises(OptionError, match="whole numbers from 0 to 1,000,000,000"):
         high_end.survival(1.5)
+
+
+def test_ages_beyond_the_machine_are_refused_rather_than_given_a_nan():
+    given = {"log_likelihood": 0.0, "standard_errors": {}, "n": 1.0, "converged": True, "columns": (), "gradient_norm": 0.0}
+    model = clv.Bdw(alpha=1.0, beta=2.0, c=50.0, **given, condition=1.0, diagnosis="given")
+    assert model.survival(2) == approx(2.0 / (2.0 + 2.0**50), rel=1e-12)
+    for ask in (lambda: model.survival(1e9), lambda: model.retention(1e9), lambda: model.discounted_renewals(1e9, discount=0.1)):
+        with raises(FitError, match="beyond the numbers of the machine"):
+            ask()
+    with raises(OptionError, match="whole numbers from 0"):
+        model.survival(1e12)
 
 
 def test_models_survive_json(high_end):

@@ -126,7 +126,7 @@ def discounted_renewals(alpha: float, beta: float, c: float, discount: float, n:
             term = math.exp(_log_survival(alpha, beta, (n[i] + k) ** c) - base - k * math.log1p(discount))
             total += term
             k += 1.0
-            # all that follows is less than a geometric series
-            if term < 1e-16 * total * discount / (1.0 + discount):
+            # all that follows is less than a geometric series; beyond the numbers of the machine there is nothing to add
+            if not term >= 1e-16 * total * discount / (1.0 + discount):
                 break
         out[i] = total

@@ -21,6 +21,8 @@ __all__ = ["ContractModel", "fit_contracts"]
 
 Floats = npt.NDArray[np.float64]
 
+_MOST = 1e9  # renewals: beyond, retention cannot be told from 1, nor its interval from its rounding
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ContractModel(FittedModel):
@@ -48,8 +50,7 @@ class ContractModel(FittedModel):
         late, early = np.empty(ahead.size), np.empty(ahead.size)
         _k.log_survival(self.alpha, self.beta, self._power(), _frame.readonly(so_far + ahead), late)
         _k.log_survival(self.alpha, self.beta, self._power(), so_far, early)
-        out = np.exp(late - early)
-        return float(out[0]) if single else out.reshape(shape)
+        return self._shaped(np.exp(late - early), single, shape)
 
     def retention(self, t: Any) -> Any:
         """Give the share of those at renewal t who renew.
@@ -87,7 +88,7 @@ class ContractModel(FittedModel):
         single, shape, (due,) = _renewals(n, low=1.0)
         out = np.empty(due.size)
         _k.discounted_renewals(self.alpha, self.beta, self._power(), rate, due, out)
-        return float(out[0]) if single else out.reshape(shape)
+        return self._shaped(out, single, shape)
 
     def survival_interval(self, t: Any, renewed: Any = 0, *, level: float = 0.95) -> tuple[Any, Any]:
         """Give the interval of `survival` that the standard errors leave, by the delta method in log odds.
@@ -187,6 +188,12 @@ class ContractModel(FittedModel):
         low, high = (float(end) if np.ndim(end) == 0 else end for end in ends)
         return low, high
 
+    def _shaped(self, out: Floats, single: object, shape: tuple[int, ...]) -> Any:
+        if not np.isfinite(out).all():
+            msg = f"the answer is beyond the numbers of the machine at these parameters and ages ({self.diagnosis})"
+            raise FitError(msg)
+        return float(out[0]) if single else out.reshape(shape)
+
     def _power(self) -> float:
         return 1.0
 
@@ -261,7 +268,7 @@ def _named(theta: Floats) -> str:
 def _renewals(*values: Any, low: float = 0.0) -> tuple[bool, tuple[int, ...], list[Floats]]:
     single, shape, arrays = as_float_arrays(*values)
     for array in arrays:
-        if not ((array >= low) & (array < math.inf) & (array == np.floor(array))).all():
-            msg = f"renewals are counted in whole numbers of {low:g} or more"
+        if not ((array >= low) & (array <= _MOST) & (array == np.floor(array))).all():
+            msg = f"renewals are counted in whole numbers from {low:g} to {_MOST:,.0f}"
             raise OptionError(msg)
     return single, shape, arrays
