@@ -66,7 +66,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 # pages without pages below them have nothing to navigate to
-html_sidebars = {name: [] for name in ("changelog", "contributing", "glossary", "stability")}
+html_sidebars = {name: [] for name in ("changelog", "contributing", "glossary", "security", "stability")}
 html_title = "crmkit"
 html_show_sourcelink = False
 html_static_path = ["_static"]

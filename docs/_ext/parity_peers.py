@@ -288,6 +288,7 @@ def rankings() -> Iterator[Row]:
 
 
 def neighbours() -> Iterator[Row]:
+    import irspack
     from implicit.nearest_neighbours import CosineRecommender
     from scipy.sparse import csr_matrix
 
@@ -308,6 +309,12 @@ def neighbours() -> Iterator[Row]:
         raise ValueError(best)
     quantity = f"cosine of {best['item_id']} and {best['similar_id']}, make_interactions(n_customers=300, n_items=120)"
     yield quantity, "", "", best["similarity"], "implicit", scores[1]
+    ease = recommend.fit_ease(recommend.interactions(lines, order="order_id"), penalty=200)
+    linear = irspack.DenseSLIMRecommender(bought.astype(np.float64), reg=200.0)
+    linear.learn()
+    pair = code, items.cat.categories.get_loc(best["similar_id"])
+    quantity = f"EASE with a penalty of 200, weight of {best['item_id']} for {best['similar_id']}, the same purchases"
+    yield quantity, "", "", float(ease.weights[pair]), "irspack", linear.W[pair]
 
 
 def on_files(folder: Path) -> Iterator[Row]:
