@@ -1,5 +1,6 @@
 """A guest in other people's processes: threads, forks, read-only installs, and nothing changed behind it."""
 
+import asyncio
 import os
 import pickle
 import shutil
@@ -66,6 +67,96 @@ def test_a_forked_child_gives_the_same_bits():
         [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True, timeout=300
     )
     assert done.stdout.strip() == "0"
+
+
+PRELUDE = """
+    import os, sys, warnings
+    sys.path.insert(0, {folder!r})
+    from test_embedding import FAST, answers
+"""
+
+
+def python(code, *flags, **environment):
+    """Run a program that knows FAST and answers, and return what it prints."""
+    program = textwrap.dedent(PRELUDE).format(folder=str(Path(__file__).parent)) + textwrap.dedent(code)
+    command = [sys.executable, "-W", "ignore", *flags, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_workers_forked_from_a_process_that_has_loaded_and_used_all_give_the_same_bits():
+    """As a server that preloads its application: warm up, fork several workers, each of which starts threads of its own."""
+    printed = python("""
+        import crmkit
+        crmkit.warmup()
+        before = {name: answers(name) for name in FAST}
+        def work():
+            from concurrent.futures import ThreadPoolExecutor
+            with ThreadPoolExecutor(3) as pool:
+                return list(pool.map(answers, FAST)) == [before[name] for name in FAST]
+        children = []
+        for _ in range(3):
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    code = 0 if work() and work() else 1
+                finally:
+                    os._exit(code)
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        print(codes, work())  # and the parent goes on
+    """)
+    assert printed == "[0, 0, 0] True"
+
+
+def test_an_event_loop_runs_calls_side_by_side_and_stays_free():
+    async def main():
+        loop, ticks = asyncio.get_running_loop(), 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        with ThreadPoolExecutor(4) as pool:
+            found = await asyncio.gather(*(loop.run_in_executor(pool, answers, name) for name in FAST * 3))
+        ticking.cancel()
+        return found, ticks
+
+    expected = [answers(name) for name in FAST]
+    found, ticks = asyncio.run(main())
+    assert found == expected * 3
+    assert ticks > 0
+
+
+def test_without_assertions_the_bits_are_the_same():
+    """`python -O` drops assert statements: none of them may do any work."""
+    code = """
+        import hashlib
+        found = hashlib.sha256()
+        for name in FAST:
+            for where, values in sorted(answers(name).items()):
+                found.update(where.encode() + values)
+        print(__debug__, found.hexdigest())
+    """
+    with_them, without = python(code).split(), python(code, "-O").split()
+    assert (with_them[0], without[0]) == ("True", "False")
+    assert with_them[1] == without[1]
+
+
+def test_no_home_and_no_variables_are_no_obstacle(tmp_path):
+    program = "import crmkit, pandas as pd; print(len(crmkit.intervals.wilson([1], [2])))"
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ}
+    environment = {**kept, "PYTHONPATH": str(Path(crm.__file__).parents[1]), "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr[-2000:]
 
 
 def test_nothing_in_the_process_is_changed():
