@@ -472,6 +472,39 @@ def test_new_records_get_the_ids_of_their_people():
 
 
 @compiled
+def test_a_number_is_never_given_to_two_people_day_after_day(found):
+    days = [RECORDS.iloc[:600], *(RECORDS.iloc[start : start + 60] for start in range(600, 900, 60))]
+    clusters = dedupe.deduplicate(days[0], FIELDS).clusters
+    known, following, given = days[0], None, set(clusters)
+    for day in days[1:]:
+        today = dedupe.assign_ids(day, known, clusters, model=found.model, next_id=following)
+        new = set(today.clusters) - set(clusters)
+        assert not new & given  # not even that of somebody who was merged away
+        given |= new
+        assert min(new, default=10**9) >= (following or 0)
+        known, clusters, following = pd.concat([known, day]), pd.concat([today.known, today.clusters]), today.report["next_id"]
+    together = dedupe.evaluate_clusters(clusters, CONTACTS.truth, n_resamples=20)
+    assert together.f1.value > 0.93
+    with pytest.raises(OptionError, match="next_id="):
+        dedupe.assign_ids(RECORDS.iloc[:0], known, clusters, model=found.model, next_id=3)
+
+
+@compiled
+def test_the_number_of_a_person_merged_away_stays_free():
+    old = RECORDS.iloc[:40]
+    model = dedupe.fit_fellegi_sunter(RECORDS, fields=FIELDS)
+    people = np.arange(40)
+    twin = old.iloc[[39]].set_axis(["twin"])
+    before = dedupe.assign_ids(twin, pd.concat([old, old.iloc[[39]].set_axis(["again"])]), [*people, 40], model=model)
+    assert before.merges.to_dict("list") == {"cluster": [39], "merged": [40]}
+    assert before.report["next_id"] == 41
+    stranger = RECORDS.iloc[[100]]
+    known = pd.concat([old, twin])
+    after = dedupe.assign_ids(stranger, known, [*people, 39], model=model, next_id=before.report["next_id"])
+    assert after.clusters.iloc[0] in (41, *people)
+
+
+@compiled
 def test_a_new_record_between_two_people_makes_them_one():
     old = pd.DataFrame(
         {

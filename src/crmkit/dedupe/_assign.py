@@ -68,6 +68,7 @@ def assign_ids(
     blocking: Sequence[str | Sequence[str]] | None = None,
     threshold: float = 0.95,
     id: str | None = None,  # noqa: A002
+    next_id: int | None = None,
     min_probability: float = LEAST_PROBABILITY,
     max_pairs: int = MAX_PAIRS,
     max_block: int | None = None,
@@ -93,6 +94,9 @@ def assign_ids(
         Least probability, between 0 and 1, at which a pair is linked.
     id : str, optional
         Column of ids, unique in each table; by default the index of a pandas frame, else the row number.
+    next_id : int, optional
+        Number that the first new person gets, by default one above the highest known. Pass ``report["next_id"]`` of the call
+        before: the number of a person that was merged into another is then never given again.
     min_probability : float, default 0.001
         Least probability of a pair in `pairs`.
     max_pairs, max_block : int
@@ -149,6 +153,9 @@ def assign_ids(
     prepared = prepare([known, new], wanted, id, within=(False, True))
     of = cluster_codes(clusters, prepared.frames[0], prepared.ids[0], id)
     numbers = _numbers(of)
+    free = int(numbers.max(initial=-1)) + 1
+    if next_id is not None:
+        free = _options.whole("next_id", next_id, low=free)
     if model is None:
         trained = train(prepared, setting, rng=_options.generator(rng), n_threads=n_threads)
         model, compared = trained.model, trained.compared
@@ -175,7 +182,7 @@ def assign_ids(
     fresh = first >= people.size
     name = np.empty(first.size, dtype=np.int64)
     name[~fresh] = people[first[~fresh]]
-    name[fresh] = (int(people.max(initial=-1)) + 1) + np.arange(int(fresh.sum()))
+    name[fresh] = free + np.arange(int(fresh.sum()))
     by_node = name[root]
     of_new = np.empty(len(prepared.frames[1]), dtype=np.int64)
     of_new[prepared.order[new_rows] - n_known] = by_node[people.size :]
@@ -183,10 +190,11 @@ def assign_ids(
     kind = prepared.frames[0].kind
     report = {
         "new_records": int(new_rows.size),
-        "to_known": int((of_new <= int(people.max(initial=-1))).sum()) if people.size else 0,
+        "to_known": int((of_new < free).sum()),
         "new_clusters": int(fresh.sum()),
         "merges": int(moved.size),
         "comparisons": int(compared.left.size),
+        "next_id": free + int(fresh.sum()),
     }
     return Assignment(
         clusters=per_record(prepared.frames[1], id, prepared.ids[1], "cluster", of_new),

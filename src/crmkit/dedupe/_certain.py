@@ -90,6 +90,9 @@ def vetoes_of(veto: Any, frame: _frame.Frame) -> list[tuple[str, ...]]:
         raise OptionError(msg)
     listed = [(given,) if isinstance(given, str) else tuple(given) for given in veto]
     for columns in listed:
+        if not columns:
+            msg = "veto=: a tuple of no columns would keep nobody apart"
+            raise OptionError(msg)
         for column in columns:
             frame.column(column, keyword="veto")
     return listed
