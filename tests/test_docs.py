@@ -11,14 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def load_reference_writer():
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "_ext" / "reference.py")
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "_ext" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-reference = load_reference_writer()
+reference = load("reference")
 PUBLIC = reference.public()
 NAMES = {f"{module}.{name}": thing for module, names in PUBLIC.items() for name, thing in names.items()}
 FUNCTIONS = {name: thing for name, thing in NAMES.items() if inspect.isroutine(thing)}
@@ -116,6 +116,13 @@ def test_the_reference_lists_every_public_name(module):
 @pytest.mark.parametrize("module", sorted(set(PUBLIC) - {"crmkit"}))
 def test_a_topic_says_what_it_is_for(module):
     assert (importlib.import_module(module).__doc__ or "").strip()
+
+
+def test_every_example_has_its_place_among_those_a_newcomer_reads():
+    order = load("reading_order")
+    examples = [path.name for path in (ROOT / "examples").glob("plot_*.py")]
+    assert sorted(f"plot_{name}.py" for name in order.ORDER) == sorted(examples)
+    assert min(examples, key=order.place) == "plot_segments_and_values.py"
 
 
 def shell_commands(document):
