@@ -17,7 +17,7 @@ import pytest
 
 from crmkit import __main__ as command
 from crmkit import __version__, clv, datasets, events, feedback, plot, rfm
-from crmkit._report import build, report
+from crmkit._report import asked, build, report
 from crmkit._report.page import Column, Markup, element, join, table
 from crmkit.errors import ColumnError, CrmkitError, DataError, OptionError
 
@@ -26,7 +26,17 @@ matplotlib = pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.filterwarnings("ignore::crmkit.errors.DataWarning")
 
 
-CUSTOMERS = 120
+PLAIN = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+CUSTOMERS = 40 if PLAIN else 120
+compiled_only = pytest.mark.skipif(PLAIN, reason="many draws: compiled loops only")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_draws():
+    with pytest.MonkeyPatch.context() as patch:
+        if PLAIN:
+            patch.setattr(asked, "MOST_DRAWS", 39)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +134,7 @@ def test_the_page_can_be_read_without_eyes_or_mouse(page):
     assert [tag for tag, _ in read.tags].count("h1") == 1
 
 
+@compiled_only
 def test_the_same_log_gives_the_same_bytes_and_changes_nothing_in_the_process(log, shop, survey, page):
     settings, filters = dict(matplotlib.rcParams), list(warnings.filters)
     again = report(log, survey=survey, by="segment", truth=shop.truth)
@@ -142,6 +153,7 @@ def table_in(text, caption_start):
     return next(rows for caption, rows in zip(captions, read.tables, strict=True) if caption.startswith(caption_start))
 
 
+@compiled_only
 def test_the_ranking_is_that_of_the_functions(page, log):
     summary = clv.summarize(log, unit="W")
     buying, spend = clv.fit_bg_nbd(summary), clv.fit_gamma_gamma(summary)
@@ -201,6 +213,7 @@ def test_scores_are_those_of_the_functions(page, survey, log):
     assert {row[0]: int(row[3]) for row in rows} == joined["n"].to_dict()
 
 
+@compiled_only
 def test_the_holdout_forecasts_from_the_past_alone(page, shop, log):
     words = re.search(
         r"With the purchases up to ([\d-]+) alone, BG/NBD expected ([\d,]+) purchase days of the ([\d,]+) "
@@ -268,6 +281,7 @@ def test_answers_of_strangers_count_overall_and_in_no_segment(log):
 NASTY = "<script>alert('&')</script>"
 
 
+@compiled_only
 def test_everything_from_the_file_is_escaped(shop):
     lines = shop.transactions.rename(columns={"customer_id": NASTY}).assign(**{NASTY: shop.transactions["customer_id"] + NASTY})
     told = pd.DataFrame({NASTY: lines[NASTY].unique()[:40], "score": [10, 3] * 20, "<b>": ["<i>x</i>", '"y"'] * 20})
@@ -288,6 +302,7 @@ def test_groups_may_be_called_anything(log):
     assert [row[0] for row in table_in(text, "Net Promoter Score by who")[1:]] == sorted(names)
 
 
+@compiled_only
 def test_what_no_screen_can_show_does_not_reach_the_page(shop, tmp_path):
     strange = [chr(code) for code in (0x00, 0x07, 0x0B, 0x1B, 0x7F, 0x85, 0x9F, 0xFFFE)]
     lines = shop.transactions.assign(customer_id=shop.transactions["customer_id"] + "\x07")
@@ -327,6 +342,7 @@ def test_customers_who_never_came_back_give_no_ranking_but_a_page():
     Page(page.html)
 
 
+@compiled_only
 def test_equal_spends_are_ranked_by_purchases(shop):
     days = shop.transactions.assign(timestamp=shop.transactions["timestamp"].dt.normalize(), amount=5.0)
     page = report(days.drop_duplicates(["customer_id", "timestamp"]), truth=shop.truth)
@@ -336,6 +352,7 @@ def test_equal_spends_are_ranked_by_purchases(shop):
     Page(page.html)
 
 
+@compiled_only
 def test_free_purchases_count_and_are_said(shop):
     lines = shop.transactions.drop_duplicates("order_id").copy()
     customer = lines["customer_id"].value_counts().index[0]
@@ -345,11 +362,13 @@ def test_free_purchases_count_and_are_said(shop):
     assert re.search(r"\d+ purchases for nothing; they count", page.html)
 
 
+@pytest.mark.usefixtures("short")
 def test_nothing_but_free_purchases_still_gives_a_page(shop):
     page = report(shop.transactions.assign(amount=0.0), order="order_id")
     assert "brought – of the revenue" in page.html
 
 
+@compiled_only
 def test_a_short_log_holds_nothing_out(shop):
     start = shop.transactions["timestamp"].min()
     early = shop.transactions[shop.transactions["timestamp"] < start + pd.Timedelta(days=50)]
@@ -372,6 +391,7 @@ def test_refunds_and_missing_ids_are_counted(shop):
     assert dict(table_with(dropped, "The events"))["Rows read"] == f"{len(lines):,}"
 
 
+@pytest.mark.usefixtures("short")
 def test_zones_and_single_customers_work(shop):
     zoned = shop.transactions.assign(
         timestamp=shop.transactions["timestamp"].dt.tz_localize("Europe/Berlin", ambiguous=True, nonexistent="shift_forward")
@@ -451,6 +471,7 @@ print(*sorted(compiled() - before), sep="\\n")
 """
 
 
+@compiled_only
 def test_after_a_warmup_the_report_compiles_nothing():
     environment = {**os.environ, "PYTHONPATH": str(Path(command.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", AFTER_A_WARMUP], env=environment, capture_output=True, text=True, check=True)

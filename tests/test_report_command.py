@@ -62,6 +62,7 @@ def csv(folder, shop):
     return "orders.csv"
 
 
+@compiled_only
 def test_without_a_file_a_store_is_simulated(folder, monkeypatch, capsys):
     monkeypatch.setattr(datasets, "make_store", lambda make=datasets.make_store: make(n_customers=200))
     assert command.main(["report", "--contact-cost", "2"]) == 0
@@ -294,6 +295,7 @@ def test_what_says_how_text_is_written_is_refused_for_parquet(option, folder, sh
     assert f"{option[0]} says how text is written, and o.parquet is a parquet file" in one_line(capsys.readouterr().err)
 
 
+@compiled_only
 def test_contacts_and_an_experiment_are_read_from_files(folder, monkeypatch, capsys):
     monkeypatch.setattr(build, "PARTS", [part for part in build.PARTS if part.name in ("data", "contacts", "experiment")])
     store = datasets.make_store(n_customers=60)

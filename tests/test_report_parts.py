@@ -1,5 +1,6 @@
 """All parts on one store: every number on the page is that of the function behind it, and what lacks data says so."""
 
+import os
 import re
 
 import numpy as np
@@ -10,7 +11,7 @@ from test_report import Page, table_with
 
 import crmkit as crm
 from crmkit import datasets, events
-from crmkit._report import build, report
+from crmkit._report import asked, build, report
 from crmkit._report.parts import PARTS, health
 from crmkit.errors import DataError, OptionError
 
@@ -21,9 +22,22 @@ FEATURES = ["recency_days", "orders", "spend_before"]
 ORDERS = {"customer": "contact_id", "order": "order_id", "refunds": "subtract"}
 
 
+# as plain Python a future costs a hundred times as much: few are drawn, and nothing is compared with the functions' own
+PLAIN = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+compiled_only = pytest.mark.skipif(PLAIN, reason="many draws: compiled loops only")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_draws():
+    with pytest.MonkeyPatch.context() as patch:
+        if PLAIN:
+            patch.setattr(asked, "MOST_DRAWS", 39)
+        yield
+
+
 @pytest.fixture(scope="module")
 def store():
-    return datasets.make_store(n_customers=200, rng=3)
+    return datasets.make_store(n_customers=60 if PLAIN else 200, rng=3)
 
 
 def whole(store, **options):
@@ -55,6 +69,8 @@ def page(store):
 @pytest.fixture(scope="module")
 def again(page, store):
     """What the lines of code on the page find."""
+    if PLAIN:
+        pytest.skip("many draws: compiled loops only")
     frames = {"orders": store.orders, "contacts": store.contacts, "survey": store.survey, "experiment": store.experiment}
     lines = page.code.replace("import crmkit as crm\n", "")
     names = dict(frames, crm=crm)
@@ -75,11 +91,11 @@ def number(text):
 
 
 def test_every_part_is_there_and_says_what_it_does_not_mean(page):
-    assert dict(page.lacking) == {}
+    assert set(page.lacking) <= ({"baskets"} if PLAIN else set())
     ids = Page(page.html).ids
     assert [name for name in ids if name in [part.name for part in PARTS]] == [part.name for part in PARTS]
-    assert page.html.count("What this does not mean.") == len(PARTS)
-    assert page.html.count("The truth.") >= 9
+    assert page.html.count("What this does not mean.") == len(PARTS) - len(page.lacking)
+    assert page.html.count("The truth.") >= (5 if PLAIN else 9)
     assert len(page.html) < 3_000_000
 
 
@@ -189,6 +205,7 @@ def test_truth_that_is_told_is_that_of_the_store(page, store):
     assert f"are expected, and {mean.sum():,.0f} follow from the true rates" in page.html
 
 
+@compiled_only
 def test_the_same_store_gives_the_same_bytes(store, page):
     assert whole(store).html == page.html
 
@@ -212,14 +229,15 @@ def test_a_log_without_items_says_what_next_purchases_lack(store, only):
 def test_contacts_that_are_not_the_customers_of_the_log_are_refused(store, only):
     only("contacts")
     others = store.contacts.set_axis([f"X{place}" for place in range(len(store.contacts))])
-    with pytest.raises(DataError, match=r"contacts: none of the \d+ customers of the log is among the 250 records"):
+    with pytest.raises(DataError, match=r"contacts: none of the \d+ customers of the log is among the \d+ records"):
         report(store.orders, **ORDERS, contacts=others)
     # a customer without a record is a person of their own
-    half = report(store.orders, **ORDERS, contacts=store.contacts.iloc[:125])
+    half = report(store.orders, **ORDERS, contacts=store.contacts.iloc[: len(store.contacts) // 2])
     assert "have no record, and are taken for persons of their own" in half.html
-    assert half.log.n_customers > 150
+    assert half.log.n_customers > 0.75 * len(store.truth)
 
 
+@compiled_only
 def test_contacts_may_have_their_ids_in_a_column_and_be_other_frames(store, only):
     only("contacts")
     plain = report(store.orders, **ORDERS, contacts=store.contacts)

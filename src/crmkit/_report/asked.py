@@ -17,10 +17,24 @@ if TYPE_CHECKING:
     from crmkit._report.page import Markup
     from crmkit._report.truth import Truth
 
-__all__ = ["Asked", "Contacts", "Costs", "Lacking", "Part", "Survey", "Trial", "attempt", "columns_of", "days_of", "quietly"]
+__all__ = [
+    "Asked",
+    "Contacts",
+    "Costs",
+    "Lacking",
+    "Part",
+    "Survey",
+    "Trial",
+    "attempt",
+    "columns_of",
+    "days_of",
+    "draws_for",
+    "quietly",
+]
 
 # what data may make impossible; an option out of range is the caller's, and is raised
 CANNOT = (FitError, DataError, LimitError)
+FUTURES, FEWEST_DRAWS, MOST_DRAWS = 20_000_000, 200, 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,6 +141,11 @@ def columns_of(frame: Any, columns: list[Any]) -> pd.DataFrame:
         return read.native[named]  # type: ignore[no-any-return]
     listed = {name: getattr(column, "to_pylist" if read.kind == "pyarrow" else "to_list")() for name, column in found.items()}
     return _frame.table(listed)  # type: ignore[no-any-return]
+
+
+def draws_for(customers: int) -> int:
+    """Return how many futures of each customer to draw: fewer of many customers, whose sum varies less."""
+    return max(min(FUTURES // customers, MOST_DRAWS), min(FEWEST_DRAWS, MOST_DRAWS))
 
 
 def days_of(log: EventLog) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from crmkit._report.parts import PARTS, answers, provenance, trial
 from crmkit._report.parts import contacts as _contacts
 from crmkit._report.parts.health import words_for_nothing
 from crmkit._report.truth import Truth
-from crmkit._report.words import INTERVAL, count, money, note, people, section, signed, span
+from crmkit._report.words import INTERVAL, canvas, count, money, note, people, section, signed, span
 from crmkit.errors import CrmkitWarning, OptionError
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ def report(
     asked_contacts = given.contacts_of(contacts, fields, contact, customer)
     asked_survey = given.survey_of(survey, score, by, wave, weight, drivers, customer)
     asked_trial = given.trial_of(experiment, outcome, arm, control, before, features)
+    canvas(1.0)  # says at once where pictures cannot be drawn
     reached = _Progress(wanted=bool(progress))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmkit import clv
-from crmkit._report.asked import Lacking, days_of, quietly
+from crmkit._report.asked import Lacking, days_of, draws_for, quietly
 from crmkit._report.page import Column, element, figure, table
 from crmkit._report.words import PERCENT, canvas, count, note, off, percent, signed, span
 from crmkit.errors import FitError
@@ -27,7 +27,6 @@ MODELS: dict[str, Callable[..., Any]] = {
     "Pareto/NBD": clv.fit_pareto_nbd,
 }
 SHORTEST = 56  # days of purchases from which a quarter is worth holding out
-DRAWS = 20_000_000
 LEVEL = 0.95
 
 
@@ -60,7 +59,7 @@ def find(log: EventLog, names: list[str]) -> Holdout | Lacking:
     comparison = clv.compare(fitted, known)
     rows = comparison[comparison["model"].isin(list(fitted))]
     chosen = str(rows["model"].iloc[int(np.argmax(rows["log_score"].to_numpy()))])
-    draws = int(np.clip(DRAWS // len(known), 200, 1000))
+    draws = draws_for(len(known))
     evaluation = clv.evaluate(fitted[chosen], known, coverage_level=LEVEL, draws=draws)
     return Holdout(eve, days, known, chosen, comparison, evaluation, draws)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmkit import clv
-from crmkit._report.asked import Lacking, attempt, quietly
+from crmkit._report.asked import Lacking, attempt, draws_for, quietly
 from crmkit._report.page import Column, element, figure, table
 from crmkit._report.parts import holdout
 from crmkit._report.words import (
@@ -37,7 +37,6 @@ __all__ = ["Value", "code", "find", "tell"]
 
 TOP = 20
 SOUND = "well identified"  # what a model says of itself where the data determine its parameters
-DRAWS = 20_000_000  # of customers' futures, in all
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +74,7 @@ def find(asked: Asked, found: dict[str, Any]) -> Value:
     spend = attempt(clv.fit_gamma_gamma, summary.assign(frequency=summary["frequency"].where(~free, 0)))
     if isinstance(spend, clv.GammaGamma) and not np.isfinite(spend.population_mean):
         spend = Lacking("the mean spend over customers has no end: a few amounts dominate all others")
-    # one draw costs a customer's whole future
-    draws = int(np.clip(DRAWS // len(summary), 200, 1000))
+    draws = draws_for(len(summary))
     known = isinstance(spend, clv.GammaGamma)
     if known:
         # customers with free repeat purchases alone are taken to spend what all spend: their own mean then says nothing else
