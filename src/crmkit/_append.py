@@ -73,12 +73,16 @@ def spliced(log: EventLog, new: Raw) -> EventLog | None:
         if before is None or behind is None:
             return None
         out = np.empty(before.size + behind.size, before.dtype)
-        if renamed is None:
-            _threads.run(lambda piece: _s.splice(before, behind, place, *piece, out), pieces)
-        else:
-            # code -1, an unknown kind, reads the last place
-            of_before, of_behind = (readonly(np.append(codes, np.int32(-1))) for codes in renamed)
+        # code -1, an unknown kind, reads the last place
+        of_before, of_behind = (
+            [readonly(np.append(codes, np.int32(-1))) for codes in renamed] if renamed else (NO_CODES, NO_CODES)
+        )
+        if renamed and of_before[-2:-1].tolist() != [of_before.size - 2]:
             _threads.run(lambda piece: _s.splice_codes(before, behind, of_before, of_behind, place, *piece, out), pieces)
+        else:
+            # the last old id has kept its number, so that all have: most often, new orders come after the old ones
+            behind = readonly(of_behind[behind]) if renamed else behind
+            _threads.run(lambda piece: _s.splice(before, behind, place, *piece, out), pieces)
         return readonly(out)
 
     items, kinds = united(log.items, new.item), united(log.kinds, new.kind)
