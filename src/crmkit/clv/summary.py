@@ -31,7 +31,8 @@ def summarize(
     Parameters
     ----------
     log : EventLog or DataFrame
-        Purchases; a frame takes the column keywords of `crmkit.events`, ``amount=None`` where there are no amounts.
+        Purchases; a frame takes the column keywords of `crmkit.events`, ``amount=None`` where there are no amounts. A lazy frame
+        of polars, DuckDB or Spark is summarised by its engine, and the answer is lazy too.
     unit : {"D", "W", "Y"} or float, default "W"
         Unit of the times: days, weeks of 7 days, years of 365.25 days, or a number of days. Months differ in length.
     grain : {"D"}, default "D"
@@ -71,6 +72,9 @@ def summarize(
 
     Refunds are taken off wherever they were made, after `end` too: an order that was sent back later is no purchase. Where that
     must not be known, pass ``log.until(...)``.
+
+    Lazy frames give rows in no particular order, equal to 12 digits, and errors with counts, not places: one query checks them at
+    once, all else runs when the answer is asked for. There ``refunds="subtract"`` needs ``order=``.
 
     References
     ----------
@@ -249,7 +253,8 @@ def compress(summary: Any, /, *, weight: str | None = None) -> Any:
     Parameters
     ----------
     summary : DataFrame
-        ``frequency``, ``recency`` and ``T``, as `summarize` returns them; a column ``unit`` is kept.
+        ``frequency``, ``recency`` and ``T``, as `summarize` returns them; a column ``unit`` is kept. Of a lazy frame the engine
+        counts them, unchecked and in no particular order; the fit that takes them, collected, checks them.
     weight : str, optional
         Column with the number of customers that a row stands for already.
 

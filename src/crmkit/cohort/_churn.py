@@ -49,7 +49,8 @@ def churn_rate(
     ----------
     data : EventLog or DataFrame
         Purchases; a frame takes the column keywords of `crmkit.events` (amounts are not needed: ``amount=None``). With
-        `start` and `end`, a frame of contracts, one row each, in which a customer may have several.
+        `start` and `end`, a frame of contracts, one row each, in which a customer may have several. A lazy frame of purchases, of
+        polars, DuckDB or Spark, is counted by its engine, and the table is lazy too.
     period : {"D", "W", "M", "Q", "Y"}, default "M"
         Calendar days, weeks from Monday on, months, quarters or years, by the wall clock of the column's zone.
     inactivity : str or timedelta, optional
@@ -102,6 +103,9 @@ def churn_rate(
     contract makes one through the end of the day before `end`: cancelled on the 31st, they are lost in that month.
 
     In a period that is not over, purchases of the rest of it are still missing, and churn is overstated.
+
+    Lazy frames give the same table, and errors with counts, not places: one query checks them at once, all else runs when the
+    answer is asked for. There ``refunds="subtract"`` needs ``order=``.
 
     References
     ----------

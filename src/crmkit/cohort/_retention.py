@@ -59,7 +59,7 @@ def retention(
     ----------
     log : EventLog or DataFrame
         Purchases; a frame takes the column keywords of `crmkit.events`. Amounts are needed for revenue alone: without
-        them pass ``amount=None``.
+        them pass ``amount=None``. A lazy frame of polars, DuckDB or Spark is counted by its engine, and the table is lazy too.
     period : {"D", "W", "M", "Q", "Y"}, default "M"
         Calendar days, weeks from Monday on, months, quarters or years, by the wall clock of the column's zone.
     method : {"classic", "unbounded", "bracket"}, default "classic"
@@ -128,6 +128,9 @@ def retention(
     is not known yet.
 
     In the last periods unbounded retention must fall to the classic one, since nobody has yet been seen later.
+
+    Lazy frames give the same table, and errors with counts, not places: one query checks them at once, all else runs when the
+    answer is asked for. There ``refunds="subtract"`` needs ``order=``.
 
     References
     ----------

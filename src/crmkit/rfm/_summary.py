@@ -25,7 +25,8 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
     Parameters
     ----------
     log : EventLog or DataFrame
-        Purchases; a frame takes the column keywords of `crmkit.events`.
+        Purchases; a frame takes the column keywords of `crmkit.events`. A lazy frame of polars, DuckDB or Spark is summarised by
+        its engine, and the answer is lazy too.
     as_of : date-like, optional
         The day to look back from, included: nothing later is seen, and customers who had not bought by then are absent.
         Default: the day of the log's last event.
@@ -54,6 +55,9 @@ def summarize(log: Any, /, *, as_of: Any = None, monetary: str = "total", **colu
     -----
     Days are calendar days of the wall clock of the column's zone: an order at 23:59 is one day before one at 00:01. A refund
     that comes after `as_of` is not known yet: an order that it takes back stands in full.
+
+    Lazy frames give rows in no particular order, equal to 12 digits, and errors with counts, not places: one query checks them at
+    once, all else runs when the answer is asked for. There ``refunds="subtract"`` needs ``order=``.
 
     References
     ----------
