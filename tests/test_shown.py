@@ -333,6 +333,13 @@ def test_a_model_shows_its_parameters_as_a_table_with_what_it_prints():
     assert "standard error" not in crm.rfm.thresholds(crm.rfm.summarize(log()))._repr_html_()
 
 
+def test_numbers_of_several_arms_are_shown_like_any_others():
+    text = repr(MAKERS["uplift.UpliftModel"]())
+    effect = MAKERS["uplift.UpliftModel"]().effect[0]
+    assert f"  effect     {effect:.6g}\n" in text
+    assert "(" not in text
+
+
 def test_an_estimate_shows_its_interval_and_what_its_kind_adds():
     page = crm.feedback.nps([10, 9, 3])._repr_html_()
     assert "95 % interval" in page

@@ -52,7 +52,7 @@ class Shown:
     def _repr_html_(self) -> str:
         title, _, more = str(self).partition("\n")
         parts = [f"<p><b>{html.escape(title)}</b></p>"]
-        parts += [f"<pre>{html.escape(more)}</pre>"] if more else []
+        parts += [f'<pre style="overflow-x:auto">{html.escape(more)}</pre>'] if more else []
         # pandas and polars write their tables for notebooks themselves, escaped
         tables = (getattr(getattr(self, name), "_repr_html_", None) for name in self.TABLES)
         parts += [table() or "" for table in tables if table is not None]
@@ -305,6 +305,8 @@ def _rebuild(kind: type[Any], fields: dict[str, Any]) -> Any:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_shown(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
