@@ -275,7 +275,7 @@ def calibration_of(ranked: Ranked, bins: int, level: float, *, kind: str = "pand
         table=_frame.table(table, kind=kind),
         ece=float(in_bin @ np.abs(predicted - observed)) / n,
         ece_by_chance=by_chance / n,
-        in_the_large=_in_the_large(ranked, gap, math.sqrt(square / n), level),
+        in_the_large=_in_the_large(ranked, gap, math.sqrt(square) / n, level),
         slope=line[1] if line else None,
         intercept=line[0] if line else None,
         reason=reason,
