@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from crmkit import datasets, dedupe
+from crmkit.errors import LimitError
 
 compiled = pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="mixtures take minutes without compiled kernels")
 
@@ -26,7 +27,11 @@ CASES = {
         "deduplicate.test_too_many_pairs_are_refused_before_they_are_made",
         "deduplicate.test_a_value_most_rows_share_does_not_flood_the_default_rules",
     ],
-    "2 memory runs out": ["cases.test_memory_is_what_the_pairs_need", "linkage.test_pieces_join_to_the_whole"],
+    "2 memory runs out": [
+        "cases.test_memory_is_what_the_pairs_need",
+        "cases.test_what_would_need_too_much_is_refused_before_it_is_taken",
+        "linkage.test_pieces_join_to_the_whole",
+    ],
     "3 chains of links make giants": [
         "steps.test_giants_are_told_never_cut",
         "steps.test_a_chain_is_cut_as_the_method_says",
@@ -162,6 +167,31 @@ def test_memory_is_what_the_pairs_need(copies):
     assert many[0] > few[0] + 500_000
     assert many[1] - few[1] < 52 * (many[0] - few[0])
     assert many[1] < 200e6 + 52 * many[0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda many, few: dedupe.deduplicate(many, KINDS, ["city"]),
+        lambda many, few: dedupe.fit_fellegi_sunter(many, fields=KINDS, blocking=["city"]),
+        lambda many, few: dedupe.candidate_pairs(many, blocking=["city"]),
+        lambda many, few: dedupe.candidate_pairs(many, blocking=["neighbours(name, 900)"], max_pairs=10**6),
+        lambda many, few: dedupe.candidate_pairs(many, blocking=["minhash(city, 2)"]),
+        lambda many, few: dedupe.link(many, many, fields=KINDS, blocking=["city"]),
+        lambda many, few: dedupe.assign_ids(many, few, np.arange(len(few)), fields=KINDS, blocking=["city"]),
+    ],
+    ids=["deduplicate", "fit", "pairs", "neighbours", "minhash", "link", "assign"],
+)
+def test_what_would_need_too_much_is_refused_before_it_is_taken(call):
+    size = 20_000 if os.environ.get("NUMBA_DISABLE_JIT") != "1" else 7_000
+    many, few = strangers(size, 1), strangers(50, 1, seed=9)
+    tracemalloc.start()
+    with pytest.raises(LimitError, match="max_pairs"):
+        call(many, few)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # the pairs would take gigabytes
+    assert peak < 100e6
 
 
 def test_no_probability_is_zero_whatever_was_seen():

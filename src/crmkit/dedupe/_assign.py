@@ -100,7 +100,7 @@ def assign_ids(
     min_probability : float, default 0.001
         Least probability of a pair in `pairs`.
     max_pairs, max_block : int
-        Limits, as in `candidate_pairs`.
+        Most pairs to make, about 50 bytes each in memory, and most records in one block, as in `candidate_pairs`.
     rng : int, Generator or None, default 0
         Seed of the random pairs behind u.
     n_threads : int, optional

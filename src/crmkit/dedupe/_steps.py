@@ -52,7 +52,7 @@ def candidate_pairs(
     id : str, optional
         Column of unique record ids; by default the index of a pandas frame, which must be unique, else the row number.
     max_pairs : int, default 20,000,000
-        Most pairs to make, summed over rules; known and checked before any is made.
+        Most pairs to make, summed over rules, about 50 bytes each in memory; known and checked before any is made.
     max_block : int, optional
         Most records in one block.
     n_threads : int, optional

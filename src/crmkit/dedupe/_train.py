@@ -72,7 +72,7 @@ def fit_fellegi_sunter(
     id : str, optional
         Column of unique record ids, as in `deduplicate`.
     max_pairs, max_block : int
-        Limits, as in `candidate_pairs`.
+        Most pairs to make, about 50 bytes each in memory, and most records in one block, as in `candidate_pairs`.
     rng : int, Generator or None, default 0
         Seed of the random pairs behind u, used where there are more than a million pairs.
     n_threads : int, optional
