@@ -125,7 +125,7 @@ def test_the_page_can_be_read_without_eyes_or_mouse(page):
     read = Page(page.html)
     assert ("html", {"lang": "en"}) in read.tags
     pictures = [given for tag, given in read.tags if tag == "svg"]
-    assert len(pictures) == 11
+    assert len(pictures) == (10 if PLAIN else 11)  # few orders hold no pair of items often enough
     assert all(given["role"] == "img" and len(given["aria-label"]) > 20 for given in pictures)
     regions = [given for _, given in read.tags if {"scroll", "picture"} & set(given.get("class", "").split())]
     assert len(regions) == len(read.tables) + len(pictures) + 1  # the code
@@ -206,7 +206,7 @@ def test_scores_are_those_of_the_functions(page, survey, log):
     by = feedback.nps(survey, by="segment")
     assert [row[0] for row in rows] == by.index.tolist()
     assert [int(row[3]) for row in rows] == by["n"].tolist()
-    assert [row[1].replace("−", "-") for row in rows] == [f"{value:+.1f}" for value in by["value"]]
+    assert [row[1].replace("−", "-") for row in rows] == [f"{value:+.1f}" if round(value, 1) else "0.0" for value in by["value"]]
     segments = rfm.segment(rfm.score(rfm.summarize(log)))
     joined = feedback.nps(survey.assign(segment=segments.reindex(survey["customer_id"]).to_numpy()), by="segment")
     rows = table_with(page, "Net Promoter Score by RFM segment")[1:]

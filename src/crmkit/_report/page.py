@@ -79,7 +79,7 @@ def _cell(place: int, column: Column) -> dict[str, str]:
 
 def figure(picture: Figure, name: str, caption: str, description: str) -> Markup:
     """Show a picture with what it says in words, for those who do not see it."""
-    # on a narrow screen it scrolls, too, so that its words stay readable
+    # words of one size in all pictures; a wide one scrolls on a narrow screen, so that they stay readable
     shown = element("div", svg(picture, name, description), class_="picture", tabindex="0", role="region", aria_label=caption)
     return element("figure", shown, element("figcaption", caption))
 
@@ -103,10 +103,12 @@ def svg(picture: Figure, name: str, description: str) -> Markup:
     text = re.sub(r'(\bid="|href="#|url\(#)([^")]+)', lambda match: match[1] + new.get(match[2], match[2]), text)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     opening, rest = text.split(">", 1)
+    width = picture.get_figwidth()
+    size = f"max-width:{6.8 * width:.1f}rem" + (f";min-width:{4.2 * width:.1f}rem" if width > 5.0 else "")
     box = re.search(r'viewBox="[^"]+"', opening)
     assert box is not None
     return Markup(
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img" style="{size}"'
         f' aria-label="{escaped(description)}">{rest.strip()}'
     )
 
@@ -181,7 +183,7 @@ tbody tr:hover { background: #1b4f7212; }
 .facts { max-width: 38rem; }
 .fact { white-space: normal; overflow-wrap: break-word; }
 td.words { white-space: normal; min-width: 9.5rem; overflow-wrap: anywhere; }
-figure { margin: 1.4rem 0; max-width: 38rem; }
+figure { margin: 1.4rem 0; }
 figure svg { display: block; width: 100%; height: auto; }
 .picture { overflow-x: auto; }
 figcaption { margin-top: .3rem; color: var(--muted); font-size: .9rem; }
@@ -191,7 +193,6 @@ summary { cursor: pointer; color: var(--main); font-weight: 600; }
 footer { padding-bottom: 3rem; color: var(--muted); font-size: .9rem; }
 @media (max-width: 30rem) {
   header, main, footer { padding-left: 1rem; padding-right: 1rem; }
-  figure svg { min-width: 29rem; }
   .scroll:not(.facts) tbody th { position: sticky; left: 0; background: #fff; }
 }
 @media print {

@@ -60,7 +60,7 @@ def facts_table(caption: str, rows: list[tuple[str, Any]]) -> Markup:
     return table(caption, [Column("", "fact"), Column("", "fact")], rows)
 
 
-def canvas(height: float, width: float = 5.6) -> Figure:
+def canvas(height: float, width: float = 4.9) -> Figure:
     """Return an empty picture with one pair of axes."""
     try:
         from matplotlib.figure import Figure

@@ -65,7 +65,7 @@ def tell(found: Cohorts, _: Asked) -> Markup:
         )
     )
     cohorts = found.table["cohort"].nunique()
-    picture = canvas(0.28 * cohorts + 1.5, width=7.2)
+    picture = canvas(0.28 * cohorts + 1.5, width=6.4)
     plot.cohort_heatmap(found.table, ax=picture.axes[0])
     told = "; ".join(f"{name} {row.period}: {percent(row.value)}" for row in rows)
     body = [
