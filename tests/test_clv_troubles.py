@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pytest import approx, raises, warns
+from scipy import stats
 
 from crmkit import clv
 from crmkit._kernels import bg_nbd as kernel
+from crmkit._kernels.counts import negative_binomial
 from crmkit.errors import DataError, DataWarning, FitError
 
 COMPILED = hasattr(kernel.log_likelihood, "py_func")
@@ -35,6 +37,15 @@ def test_frequent_buyers_overflow_nothing(name, history):
     assert 0.0 <= alive <= 1.0
     assert 0.0 <= ahead <= 39.0 * 1.1 * history[0] / history[1]
     assert 0.0 <= model.discounted_purchases(0.1, *history, t=39) <= ahead + 1e-300
+
+
+@pytest.mark.parametrize("tau", [9e3, 2e4, 1e8])
+def test_counts_in_a_time_without_end_are_told_at_once(tau):
+    """Their tail has billions of terms."""
+    chances = np.empty(32)
+    negative_binomial(0.01, tau, chances)
+    assert chances[-1] == approx(stats.nbinom.sf(30, 0.01, 1.0 / (1.0 + tau)), rel=1e-9)
+    assert chances.sum() == approx(1.0, rel=1e-13)
 
 
 @pytest.mark.parametrize("name", ["bg", "mbg", "cnbd"])

@@ -13,6 +13,8 @@ __all__ = ["negative_binomial"]
 
 Floats = npt.NDArray[np.float64]
 
+FAR = 1e4  # some forty times as many terms: more digits than the difference to 1 has are not worth millions of them
+
 
 @kernel
 def negative_binomial(m: float, tau: float, out: Floats) -> None:
@@ -33,9 +35,9 @@ def negative_binomial(m: float, tau: float, out: Floats) -> None:
             if k <= n:
                 out[k] = chance
             size += math.log((m + k) / (k + 1.0) * z)
-    # what is beyond: summed on where the terms fall, else what the others leave
+    # what is beyond: summed on where the terms fall, and fall within sight; else what the others leave
     beyond = 0.0
-    if n + 1.0 > (m - 1.0) * tau:
+    if n + 1.0 > (m - 1.0) * tau and tau < FAR:
         at = n + 1.0
         while chance > 1e-17 * beyond:
             beyond += chance
