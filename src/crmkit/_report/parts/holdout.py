@@ -103,7 +103,7 @@ def tell(held: Holdout | Lacking) -> list[Any]:
         Column("Forecast", "label"),
         *map(Column, ("Log score (high is good)", "Mean error", "Bias", "Expected in all", "Came in all")),
     ]
-    picture = canvas(3.2, width=5.4)
+    picture = canvas(3.4, width=6.0)
     plot.clv_calibration(told.by_decile, ax=picture.axes[0])
     pieces: list[Any] = [
         element("p", words),

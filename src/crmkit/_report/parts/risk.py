@@ -218,7 +218,7 @@ def _profit(found: Risk, asked: Asked) -> list[Any]:
         f"A customer who stays is worth the margin, {percent(costs.margin)}, on what they bought in the year before;"
         f" {percent(costs.accept)} of those who would leave are taken to stay when contacted."
     )
-    picture = canvas(3.6)
+    picture = canvas(3.6, width=6.0)
     plot.targeting_profit(curve, ax=picture.axes[0])
     return [
         element("h3", "What acting on it would have earned"),
