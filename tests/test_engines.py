@@ -118,8 +118,14 @@ SUBTRACT = {"order": "order_id", "refunds": "subtract"}
 DROP = {"refunds": "drop"}
 
 CALLS = {
-    "rfm": (crm.rfm.summarize, [PLAIN, {"as_of": "2024-02-29", "monetary": "mean"}, ORDERS, SUBTRACT, DROP]),
-    "clv": (crm.clv.summarize, [PLAIN, NO_AMOUNTS, {"unit": "D", "end": "2024-02-29"}, ORDERS, SUBTRACT, DROP, {"unit": 10}]),
+    "rfm": (
+        crm.rfm.summarize,
+        [PLAIN, {"as_of": "2024-02-29", "monetary": "mean"}, ORDERS, {"as_of": "2024-02-29", **SUBTRACT}, DROP],
+    ),
+    "clv": (
+        crm.clv.summarize,
+        [PLAIN, NO_AMOUNTS, {"unit": "D", "end": "2024-02-29"}, ORDERS, {"end": "2024-02-29", **SUBTRACT}, DROP, {"unit": 10}],
+    ),
     "retention": (
         crm.cohort.retention,
         [

@@ -61,7 +61,7 @@ class LazyEvents:
             self.rows.with_columns(
                 day=nw.when(bought).then(nw.col("day")),
                 total=nw.when(bought).then(nw.col("amount")).otherwise(0.0),
-                refund=nw.when(bought).then(0.0).otherwise(-nw.col("amount")),
+                refund=nw.when(bought).then(0.0).otherwise(0.0 - nw.col("amount")),
             )
             .group_by("customer", "order")
             .agg(nw.col("day").min(), nw.col("total").sum(), nw.col("refund").sum())

@@ -75,10 +75,10 @@ class Lazy:
             msg = f"column {column!r} holds {kind}, not times; cast it to a date or a timestamp first"
             raise DataError(msg)
         clock = Clock(kind.time_unit, kind.time_zone) if isinstance(kind, nw.Datetime) else Clock("s", None)
-        # engines agree on the parts of a date, and on little else; floors of quotients are exact from the year 1 on
+        # engines agree on the parts of a date, and on little else
         years = nw.col(column).dt.year().cast(nw.Int64) - 1
-        leap = (years / 4).floor() - (years / 100).floor() + (years / 400).floor()
-        day = 365 * years + leap.cast(nw.Int64) + nw.col(column).dt.ordinal_day().cast(nw.Int64)
+        leap = years // 4 - years // 100 + years // 400
+        day = 365 * years + leap + nw.col(column).dt.ordinal_day().cast(nw.Int64)
         return day - EPOCH, clock
 
     def small(self, columns: Mapping[str, Sequence[Any]]) -> Any:
