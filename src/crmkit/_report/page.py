@@ -200,7 +200,9 @@ footer { padding-bottom: 3rem; color: var(--muted); font-size: .9rem; }
   figure, tr, .tiles div, .limits, .note, .truth { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
   .scroll, .picture { overflow: visible; background: none; }
-  th, td { white-space: normal; padding: .25rem .35rem; font-size: .78rem; }
+  th, td { white-space: normal; padding: .25rem .35rem; font-size: .74rem; }
+  thead th.number, td.words { min-width: 0; }
+  table { width: 100%; }
   pre { white-space: pre-wrap; }
 }
 """
