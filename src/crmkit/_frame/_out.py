@@ -137,7 +137,10 @@ def _pandas(columns: Mapping[str, Any], *, index: Any) -> pd.DataFrame:
 def _pandas_column(values: Any) -> Any:
     if isinstance(values, Labelled):
         taken = values.labels.take(values.codes)
-        return taken.array if values.labels.kind == "pandas" else taken.to_pandas()
+        if values.labels.kind != "pandas":
+            return taken.to_pandas()
+        # of objects an index: from an array, pandas would make text, which not all of them are
+        return taken if taken.dtype == object else taken.array
     if isinstance(values, Moments):
         return _datetimes(values)
     if isinstance(values, Categories):

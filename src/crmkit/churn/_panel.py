@@ -223,7 +223,8 @@ def panel(
         )
         raise LimitError(msg)
     day = log.clock.ticks_per_day
-    tomorrow = log.clock.stamp((int(log.lines.time.max()) // day + 1) * day)
+    # a day later may be beyond what the clock counts
+    tomorrow = log.clock.stamp(min((int(log.lines.time.max()) // day + 1) * day, int(np.iinfo(np.int64).max)))
     bounds = finished(
         bounds,
         log.clock.instant(tomorrow),

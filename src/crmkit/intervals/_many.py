@@ -15,6 +15,8 @@ from crmkit.results import confidence_level, critical_value
 
 __all__ = ["goodman", "sison_glaz"]
 
+MOST = 1_000_000  # in a category, up to which fourth moments keep digits
+
 
 def goodman(counts: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
     r"""Give intervals for the shares of all categories that hold at the same time.
@@ -77,7 +79,8 @@ def sison_glaz(counts: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
     Raises
     ------
     DataError
-        A count is missing, infinite, negative or not whole, a row is empty, or there are fewer than two categories.
+        A count is missing, infinite, negative, not whole or above a million, a row is empty, or there are fewer than two
+        categories.
     OptionError
         `level` is not between 0 and 1.
 
@@ -101,6 +104,7 @@ def sison_glaz(counts: Any, /, *, level: float = 0.95) -> tuple[Any, Any]:
     (0.0792, 0.1644)
     """
     x, total = _rows(counts)
+    _counts.refuse(x > MOST, x, "counts", f"above {MOST:,}", "the moments of the expansion cancel there: use goodman")
     level = confidence_level(level)
     low, high = np.empty(x.shape), np.empty(x.shape)
     for place in np.ndindex(x.shape[:-1]):

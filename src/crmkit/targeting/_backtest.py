@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Policy = Callable[[EventLog], Any]
 
+LARGEST = 1e75
 MEASURES = {"value": "amount spent", "orders": "orders", "churned": "share without a purchase"}
 EVERYBODY = "everybody"
 LIMITS = (
@@ -354,7 +355,12 @@ def _afterwards(log: EventLog, moment: _Moment, measure: str) -> Floats:
         mine: Floats = orders.astype(np.float64)
         if measure == "value":
             assert after.orders.amount is not None
-            mine = np.bincount(np.repeat(np.arange(orders.size), orders), after.orders.amount, orders.size).astype(np.float64)
+            spent = after.orders.amount
+            largest = float(spent.max(initial=0.0))
+            if largest > LARGEST:
+                msg = f"amounts reach {largest:g}, too large to be squared for the intervals; look for a filler, or a wrong unit"
+                raise DataError(msg)
+            mine = np.bincount(np.repeat(np.arange(orders.size), orders), spent, orders.size).astype(np.float64)
         out[log.labels.codes_of(after.labels.as_index())] = mine
     return (out == 0.0).astype(np.float64) if measure == "churned" else out
 
