@@ -136,6 +136,7 @@ CALLS = {
             {"method": "bracket", "brackets": [(0, 1), (5, 60)]},
             {"activity": "events", "period": "Y", **SUBTRACT},
             {"as_of": "2024-02-10", **SUBTRACT},
+            {"activity": "events", **DROP},
             {"period": "D", "as_of": "2022-12-10", **DROP},
         ],
     ),
@@ -188,6 +189,16 @@ def test_dates_text_ids_and_rows_without_an_id(make, engine):
         same(function(make(frame, engine), missing="drop"), function(frame, missing="drop"))
     with pytest.raises(DataError, match=r"'customer_id': \d+ missing ids; name them"):
         crm.rfm.summarize(make(frame, engine))
+
+
+@pytest.mark.parametrize("engine", ["polars_lazy", "duckdb"])
+def test_ids_may_be_categories(make, engine):
+    frame = purchases(400)
+    names = frame["customer_id"].map("c{:03d}".format)
+    for function in (crm.rfm.summarize, crm.clv.summarize, crm.cohort.retention):
+        found = rows(function(make(frame.assign(customer_id=names.astype("category")), engine)))
+        found = found.astype({"customer_id": str}) if "customer_id" in found else found
+        same(found, function(frame.assign(customer_id=names)))
 
 
 @pytest.mark.parametrize("engine", LAZY)

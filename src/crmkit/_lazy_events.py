@@ -53,9 +53,9 @@ class LazyEvents:
         nw = _frame.expressions()
         amount = {"amount": nw.col("amount").sum()} if self.has_amounts else {}
         if not self.has_orders:
-            return self._purchase_rows().group_by("customer", "moment").agg(day=nw.col("day").max(), **amount)
+            return self.rows.group_by("customer", "moment").agg(day=nw.col("day").max(), **amount)
         if not self.has_amounts or self.refunds != "subtract":
-            return self._purchase_rows().group_by("customer", "order").agg(day=nw.col("day").min(), **amount)
+            return self.rows.group_by("customer", "order").agg(day=nw.col("day").min(), **amount)
         bought = nw.col("amount") >= 0
         orders = (
             self.rows.with_columns(
@@ -81,7 +81,7 @@ class LazyEvents:
 
     def purchases(self) -> Any:
         """Return rows of ``customer``, ``day`` and ``amount`` that add up by day to what orders do: lines, where they serve."""
-        return self.orders() if self.has_orders else self._purchase_rows()
+        return self.orders() if self.has_orders else self.rows
 
     def written(self, table: Any, **columns: Any) -> Any:
         """Return one row per customer in the engine's own kind of frame, the id in front under the name it had."""
@@ -90,11 +90,6 @@ class LazyEvents:
             raise OptionError(msg)
         nw = _frame.expressions()
         return table.select(nw.col("customer").alias(self.customer), **columns).to_native()
-
-    def _purchase_rows(self) -> Any:
-        if self.has_amounts and self.refunds == "drop":
-            return self.rows.filter(_frame.expressions().col("amount") >= 0)
-        return self.rows
 
 
 def lazy_events(
@@ -154,6 +149,8 @@ def lazy_events(
     if found[f"first {left}"] is None:
         msg = f"no purchase is left: all {found['rows']:,} rows are refunds"
         raise DataError(msg)
+    if refunds == "drop" and amount is not None:
+        rows = rows.filter(bought)
     return LazyEvents(
         frame=lazy,
         rows=rows,
