@@ -66,6 +66,10 @@ CALLS = {
         "crm.survival.predict(leaving(), pd.concat([aged()] * 20_000), horizon=np.linspace(0.1, 1, 500))",
         "500,000,000",
     ),
+    "periods of a survey": (
+        "crm.feedback.trend(pd.DataFrame({'score': 9, 'timestamp': np.array(['-200000000-01-01', '2024-01-01'], 'M8[s]')}), period='D')",
+        "400,000",
+    ),
     "segments by segments": (
         "crm.rfm.transitions(pd.Series(np.arange(3000).astype(str)), pd.Series(np.arange(3000).astype(str)))",
         "1,000",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmkit import _frame, _options
-from crmkit.errors import DataError, OptionError
+from crmkit.errors import DataError, LimitError, OptionError
 from crmkit.feedback import _answers
 from crmkit.feedback._nps import PSEUDO, SCALE, Interval, checked_scale, count, net_ends, worth
 from crmkit.intervals import _paired
@@ -22,6 +22,7 @@ __all__ = ["Change", "EarnedGrowth", "Trend", "decompose_change", "earned_growth
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 DAY = 86_400
+MOST_PERIODS = 400_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -199,6 +200,8 @@ def trend(
     DataError
         Answers or times cannot be used, there are answers in one period only, or all answers of a period are alike and `method`
         is "wald".
+    LimitError
+        The times span more than 400,000 periods, each of which has its row.
     OptionError
         An option is not usable.
 
@@ -236,6 +239,9 @@ def trend(
     moments = _frame.times(read, time, keyword="time")
     place = _periods(moments.wall // (moments.clock.ticks_per_day // DAY), period)
     start, n_periods = int(place.min()), int(place.max() - place.min()) + 1
+    if n_periods > MOST_PERIODS:
+        msg = f"column {time!r} spans {n_periods:,} periods, more than {MOST_PERIODS:,}; correct or drop the times far off"
+        raise LimitError(msg)
     counts = count(worth(answers.scores, bounds), place - start, n_periods)
     size = counts.sum(axis=1)
     slope, z = _slope(counts, size, how)
