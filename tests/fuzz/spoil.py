@@ -132,7 +132,7 @@ def spoiled(frame, done):
     for name, *rest in done:
         try:
             frame = globals()[f"_{name}"](frame, *rest)
-        except Exception:
+        except Exception:  # what pandas, polars or Arrow cannot build, no user holds
             return None
     return frame
 
