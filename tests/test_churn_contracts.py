@@ -152,6 +152,14 @@ def test_what_cannot_be_meant_is_refused(change, options, error, words):
         panel(table(0).assign(**change), **options)
 
 
+def test_the_last_moment_of_a_day_is_still_that_day():
+    seconds = table(0).astype({"start": "datetime64[s]", "end": "datetime64[s]"})
+    late = panel(seconds, cutoffs=["2024-03-01"], as_of=pd.Period("2024-06-30").end_time)
+    assert_frame_equal(late, panel(seconds, cutoffs=["2024-03-01"], as_of="2024-06-30"))
+    with pytest.raises(DataError, match="known to 2024-06-30"):
+        panel(seconds, cutoffs=["2024-05-03"], as_of=pd.Period("2024-06-30").end_time)
+
+
 def test_options_of_contracts_are_refused_for_purchases():
     orders = pd.DataFrame({"customer_id": [1, 2], "timestamp": pd.to_datetime(["2024-01-01", "2024-05-01"]), "amount": 1.0})
     with pytest.raises(OptionError, match="are for contracts"):

@@ -152,6 +152,15 @@ def test_a_moment_belongs_to_what_follows_it():
         log.between("2024-03-03", "2024-03-03")
 
 
+def test_a_refund_of_an_order_before_a_window_takes_nothing_off_those_in_it():
+    rows = [("A", "2024-01-10", 50.0), ("B", "2024-02-05", 40.0), ("A", "2024-02-06", -50.0), ("B", "2024-02-07", -10.0)]
+    frame = pd.DataFrame(rows, columns=["order", "timestamp", "amount"]).assign(customer_id=1)
+    frame["timestamp"] = pd.to_datetime(frame["timestamp"])
+    log = crm.events(frame, order="order", refunds="subtract")
+    assert log.between("2024-02-01", "2024-03-01").orders.amount.tolist() == [30.0]
+    assert log.between("2024-01-01", "2024-03-01").orders.amount.tolist() == [30.0]
+
+
 def test_a_refund_that_names_its_order_goes_no_further():
     frame = pd.DataFrame(
         {"customer_id": 1, "timestamp": pd.date_range(DAY, periods=3), "amount": [100.0, 30.0, -50.0], "order_id": [1, 2, 2]}

@@ -137,14 +137,17 @@ class EventLog(Shown):
         return self._select(self.lines.instant < self.clock.instant(when, keyword="when"), f"before {when}")
 
     def between(self, start: Any, end: Any) -> EventLog:
-        """Return the events from `start` on and before `end`; a refund counts against purchases in between alone."""
+        """Return the events from `start` on and before `end`.
+
+        A refund counts against purchases in between alone: one that names an order from before takes nothing off the others.
+        """
         self.require("time")
         first, last = self.clock.instant(start, keyword="start"), self.clock.instant(end, keyword="end")
         if first >= last:
             msg = f"start={start!r} is not before end={end!r}"
             raise OptionError(msg)
         inside = (self.lines.instant >= first) & (self.lines.instant < last)
-        return self._select(inside, f"from {start} to before {end}")
+        return self._side(inside, f"from {start} to before {end}")
 
     def append(self, new_events: Any) -> EventLog:
         """Return the log of all rows so far and those of `new_events`, a frame with the same columns.
@@ -194,6 +197,18 @@ class EventLog(Shown):
         customer = np.repeat(np.arange(self.n_customers, dtype=np.int32), np.diff(self.lines.start))
         rows = np.flatnonzero(keep)
         return self._of_rows(rows, *self.labels.used(customer[rows]))
+
+    def _side(self, inside: npt.NDArray[np.bool_], words: str) -> EventLog:
+        """Return the events of one side, without refunds that name an order of the other: they take nothing off this one's."""
+        lines = self.lines
+        if lines.order_code is not None and lines.amount is not None and (lines.amount < 0).any():
+            assert self.order_labels is not None
+            bought = lines.amount >= 0
+            customer = np.repeat(np.arange(self.n_customers, dtype=np.int64), np.diff(lines.start))
+            order = customer * len(self.order_labels) + lines.order_code
+            elsewhere = np.setdiff1d(order[bought & ~inside], order[bought & inside])
+            inside = inside & (bought | ~np.isin(order, elsewhere))
+        return self._select(inside, words)
 
     def _of_rows(self, rows: npt.NDArray[np.intp], codes: Codes, labels: Labels) -> EventLog:
         """Assemble some of the rows anew, under these customers."""

@@ -147,12 +147,11 @@ def _read(data: Any, start: str | None, end: str | None, carry: list[Any], as_of
         raise DataError(msg)
     last = int(max(begins.max(), ends[~running].max(initial=begins.max())))
     # the day of the last date, or the day named, is known to its end
-    wall = clock.moment(clock.in_zone(last) if as_of is None else as_of, keyword="as_of")
-    day = clock.ticks_per_day
-    known_until = clock.instant(clock.stamp((wall // day + 1) * day))
+    day = clock.day(clock.in_zone(last) if as_of is None else as_of, keyword="as_of")
+    known_until = clock.instant(clock.stamp((day + 1) * clock.ticks_per_day))
     known = np.flatnonzero(begins < known_until)
     if known.size == 0:
-        msg = f"no contract has started by {clock.stamp(wall)}"
+        msg = f"no contract has started by {clock.date(day)}"
         raise DataError(msg)
     carried = {str(name): _attribute(frame, name) for name in carry}
     codes, labels = ids.labels.used(readonly(ids.codes[known]))
@@ -171,7 +170,7 @@ def _read(data: Any, start: str | None, end: str | None, carry: list[Any], as_of
             for name, column in carried.items()
         },
         known_until=known_until,
-        shown=f"contracts are known to {clock.date(wall // day)}",
+        shown=f"contracts are known to {clock.date(day)}",
     )
 
 

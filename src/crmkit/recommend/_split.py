@@ -110,7 +110,7 @@ def split_by_time(log: Any, /, *, when: Any, horizon: str | None = None, **colum
             end = log.clock.instant(log.clock.stamp(log.clock.moment(when, keyword="when") + int(days) * per_day))
         inside &= instant < end
         words += f" within {horizon}"
-    return _split(train, _side(log, inside, words), None)
+    return _split(train, log._side(inside, words), None)
 
 
 def split_last(log: Any, /, *, n: int = 1, **columns: Unpack[_events.ColumnNames]) -> Split:
@@ -160,7 +160,7 @@ def split_last(log: Any, /, *, n: int = 1, **columns: Unpack[_events.ColumnNames
     if not last.any():
         msg = f"no customer has more than {n:,} orders, so that none of them can be foreseen"
         raise DataError(msg)
-    return _split(_side(log, ~last, "in the training"), _side(log, last, "in the test"), None)
+    return _split(log._side(~last, "in the training"), log._side(last, "in the test"), None)
 
 
 def split_customers(
@@ -239,7 +239,7 @@ def split_customers(
         msg = f"none of the {int(kept_out.sum()):,} customers kept from the training has bought enough to foresee a part of it"
         raise DataError(msg)
     train = log._select(~kept_out[customer], "in the training")
-    return _split(train, _side(log, apart & held, "in the test"), _side(log, apart & ~held, "in the history"))
+    return _split(train, log._side(apart & held, "in the test"), log._side(apart & ~held, "in the history"))
 
 
 # ── parts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -286,17 +286,6 @@ def _held_items(log: _events.EventLog, part: float, random: np.random.Generator)
     place[shuffled] = np.arange(pairs.size) - np.repeat(np.cumsum(n) - n, n)
     held = pairs[place < np.floor(part * n)[owner]]
     return np.asarray(np.isin(pair, held))
-
-
-def _side(log: _events.EventLog, inside: Bools, words: str) -> _events.EventLog:
-    """Return the events of one side, without refunds that name an order of the other: they take nothing off this one's."""
-    lines = log.lines
-    if lines.order_code is not None and lines.amount is not None and (lines.amount < 0).any():
-        bought, n_orders = lines.amount >= 0, len(cast(_frame.Labels, log.order_labels))
-        order = _customers(log).astype(np.int64) * n_orders + lines.order_code
-        elsewhere = np.setdiff1d(order[bought & ~inside], order[bought & inside])
-        inside = inside & (bought | ~np.isin(order, elsewhere))
-    return log._select(inside, words)
 
 
 def _split(train: _events.EventLog, test: _events.EventLog, history: _events.EventLog | None) -> Split:
