@@ -74,7 +74,6 @@ worth = crm.uplift.policy_value(
 )
 fig, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
 crm.plot.uplift_policy(worth, unit="EUR", ax=ax)
-ax.set_xlabel(f"share treated (%, n = {len(scored):,})")
 plt.show()
 
 # %%

@@ -108,10 +108,11 @@ def uplift_policy(table: Any, /, *, unit: str = "", ax: Axes | None = None) -> A
     >>> campaign = datasets.make_experiment(n_customers=2000).customers
     >>> table = uplift.policy_value(campaign, outcome="spend", treatment="arm", arm="voucher", score="orders", cost=0.5)
     >>> plot.uplift_policy(table).get_xlabel()
-    'share treated (%)'
+    'share treated (%, n = 1,330)'
     """
     frame = _frame.read(table)
     share, value, low, high = (_frame.numbers(frame, name) for name in ("share", "over_none", "over_none_low", "over_none_high"))
+    n = int(_frame.numbers(frame, "n")[0])
     names = [str(name) for name in _frame.as_pandas(frame.column("policy"), frame.kind)]
     order = np.argsort(share, kind="stable")
     ax = _canvas.axes(ax)
@@ -141,7 +142,7 @@ def uplift_policy(table: Any, /, *, unit: str = "", ax: Axes | None = None) -> A
         label=f"best: {_canvas.literal(names[best])}",
     )
     ax.set_xlim(-1, 106)
-    ax.set_xlabel("share treated (%)")
+    ax.set_xlabel(f"share treated (%, n = {n:,})")
     ax.set_ylabel(f"value per customer over treating nobody{f' ({_canvas.literal(unit)})' if unit else ''}")
     _canvas.plain(ax, grid="y")
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2, fontsize="small")

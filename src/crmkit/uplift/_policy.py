@@ -67,7 +67,7 @@ def policy_value(
     DataFrame
         One row per rule, "treat none" and "treat all" last: ``policy``, ``share`` treated, ``value`` per customer with
         ``ci_low``, ``ci_high``, ``se``; and its paired differences ``over_none``, ``over_all`` and ``over_random`` (as many
-        treated at random), each with ``_low`` and ``_high``; ``method``.
+        treated at random), each with ``_low`` and ``_high``; ``n`` customers; ``method``.
 
     Raises
     ------
@@ -176,5 +176,6 @@ def _table(rules: dict[str, Floats], with_it: Floats, without: Floats, z: float,
         # a covariance of rule and effect: the effect on everybody cancels, and so does its noise
         apart = (chosen - share) * (effect - effect.mean())
         add("over_random", (chosen - share) * effect, ("over_random_low", "over_random_high"), spread=apart)
+    rows["n"] = [n] * len(rules)
     rows["method"] = [method] * len(rules)
     return _frame.table(rows, kind=kind)
