@@ -11,6 +11,7 @@ import types
 import warnings
 from pathlib import Path
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,7 +72,7 @@ MARK = "Zq7"  # in every personal value below, and nowhere else
 # labels of groups and categories are named on purpose: they are what a table of results is about
 NOT_PERSONAL = {"plan", "arm", "mail", "treatment", "segment", "item_id"}
 # all of the matrix with `nox -s fuzz`, every third frame elsewhere
-STEP = 1 if "CRMKIT_FUZZ_SECONDS" in os.environ else 3
+STEP = 1 if "CRMKIT_FUZZ_SECONDS" in os.environ else 24 if numba.config.DISABLE_JIT else 3
 
 
 def personal(case):
