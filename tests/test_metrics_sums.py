@@ -79,3 +79,11 @@ def test_the_error_of_a_difference_of_average_precisions_is_that_of_both():
     found = metrics.difference(Y, P, OTHER, metric="average_precision")
     assert found.value == pytest.approx(one - two, rel=1e-9)
     assert found.se == pytest.approx(np.sqrt(((first - second) ** 2).sum()), rel=1e-4)
+
+
+def test_scores_that_every_row_tells_apart_are_as_certain_as_the_rarer_kind_is_many():
+    y = np.array([0, 0, *[1] * 8])
+    found = metrics.difference(y, y, 1 - y)
+    assert found.value == 1.0
+    # two zeros: two trials of which none went the other way
+    assert found.ci_low == pytest.approx(2 / (2 + 1.959963984540054**2) * 2 - 1, rel=1e-9)
