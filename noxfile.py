@@ -177,7 +177,8 @@ def engines(session: nox.Session) -> None:
     # what the other sessions run, a missing engine would skip here too: it must not
     session.run("python", "-c", "import duckdb, pyspark")
     session.run("python", "-m", "pytest", *tests, "-k", "engine or batch or lazy or spark or duckdb or polars", *session.posargs)
-    session.run("python", "benchmarks/big_log.py", str(Path(session.create_tmp(), "big")), "--rows", "200000", "--memory", "200MB")
+    small = ["--rows", "200000", "--memory", "200MB"]
+    session.run("python", "benchmarks/big_log.py", str(Path(session.create_tmp(), "big")), *small)
 
 
 @nox.session(default=False)
