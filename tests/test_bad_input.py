@@ -807,7 +807,7 @@ CASES: dict[str, Case] = {
         per_row=False,
     ),
     "dedupe.evaluate_clusters": Case(
-        lambda f: crm.dedupe.evaluate_clusters(column(f, "found"), column(f, "real"), n_resamples=20),
+        lambda f: crm.dedupe.evaluate_clusters(column(f, "found"), column(f, "real"), replicates=20),
         lambda: pd.DataFrame({"found": [0, 0, 1, 1, 2, 3, 3, 4], "real": [0, 0, 1, 2, 2, 3, 3, 4]}),
         per_row=False,
         exact=0.5,

@@ -73,7 +73,7 @@ def test_the_pairs_listed_make_the_same_clusters(monkeypatch):
     records = with_copies(1)
     found = dedupe.deduplicate(records, FIELDS, RULES)
     again = dedupe.cluster_pairs(found.pairs, records).clusters
-    assert dedupe.evaluate_clusters(again, found.clusters, n_resamples=20).exact.value == 1.0
+    assert dedupe.evaluate_clusters(again, found.clusters, replicates=20).exact.value == 1.0
     every = one_by_one(monkeypatch, records, FIELDS, RULES)
     assert found.pairs.equals(every.pairs)
     scored = dedupe.score_pairs(found.model, records, found.pairs)
@@ -85,7 +85,7 @@ def test_the_pairs_listed_make_the_same_clusters(monkeypatch):
     assert len(short.pairs) < len(found.pairs)
     assert set(short.pairs[["left", "right"]].agg(tuple, axis=1)) <= set(found.pairs[["left", "right"]].agg(tuple, axis=1))
     again = dedupe.cluster_pairs(short.pairs, records).clusters
-    assert dedupe.evaluate_clusters(again, found.clusters, n_resamples=20).exact.value == 1.0
+    assert dedupe.evaluate_clusters(again, found.clusters, replicates=20).exact.value == 1.0
 
 
 @compiled

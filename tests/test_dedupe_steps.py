@@ -483,7 +483,7 @@ def test_a_number_is_never_given_to_two_people_day_after_day(found):
         given |= new
         assert min(new, default=10**9) >= (following or 0)
         known, clusters, following = pd.concat([known, day]), pd.concat([today.known, today.clusters]), today.report["next_id"]
-    together = dedupe.evaluate_clusters(clusters, CONTACTS.truth, n_resamples=20)
+    together = dedupe.evaluate_clusters(clusters, CONTACTS.truth, replicates=20)
     assert together.f1.value > 0.93
     with pytest.raises(OptionError, match="next_id="):
         dedupe.assign_ids(RECORDS.iloc[:0], known, clusters, model=found.model, next_id=3)
@@ -610,7 +610,7 @@ def test_measures_by_their_definitions():
     same, joined = ([values[i] == values[j] for i, j in pairs] for values in (truth, clusters))
     both = sum(a and b for a, b in zip(same, joined, strict=True))
     of = [(set(np.flatnonzero(truth == truth[i])), set(np.flatnonzero(clusters == clusters[i]))) for i in range(40)]
-    found = dedupe.evaluate_clusters(clusters, truth, n_resamples=50)
+    found = dedupe.evaluate_clusters(clusters, truth, replicates=50)
     assert found.precision.value == pytest.approx(both / sum(joined))
     assert found.recall.value == pytest.approx(both / sum(same))
     assert found.bcubed_precision.value == pytest.approx(np.mean([len(t & c) / len(c) for t, c in of]))
@@ -619,7 +619,7 @@ def test_measures_by_their_definitions():
         np.mean([set(np.flatnonzero(truth == p)) in [c for _, c in of] for p in set(truth)])
     )
     met = pd.DataFrame([pair for pair in pairs if pair[0] % 3], columns=["left", "right"])
-    blocked = dedupe.evaluate_clusters(clusters, truth, pairs=met, n_resamples=50)
+    blocked = dedupe.evaluate_clusters(clusters, truth, pairs=met, replicates=50)
     assert blocked.blocking_recall.value == pytest.approx(
         sum(s for s, (i, _) in zip(same, pairs, strict=True) if i % 3) / sum(same)
     )
@@ -640,7 +640,7 @@ def test_samples_of_people_are_drawn_a_few_at_a_time(monkeypatch):
 
 def test_clusters_and_truth_are_aligned_by_id(found):
     shuffled = CONTACTS.truth.sample(frac=1, random_state=3)
-    one, two = (dedupe.evaluate_clusters(found.clusters, truth, n_resamples=20) for truth in (CONTACTS.truth, shuffled))
+    one, two = (dedupe.evaluate_clusters(found.clusters, truth, replicates=20) for truth in (CONTACTS.truth, shuffled))
     assert one.f1.value == two.f1.value
     with pytest.raises(DataError, match="not of the same records"):
         dedupe.evaluate_clusters(found.clusters, CONTACTS.truth.set_axis(range(900)))
@@ -666,7 +666,7 @@ def test_no_result_and_no_error_shows_a_personal_value(found):
         dedupe.cluster_pairs(found.pairs),
         dedupe.link(old, new, fields=FIELDS),
         dedupe.assign_ids(new, old, np.arange(700), model=found.model),
-        dedupe.evaluate_clusters(found.clusters, CONTACTS.truth, n_resamples=20),
+        dedupe.evaluate_clusters(found.clusters, CONTACTS.truth, replicates=20),
         CONTACTS,
     ]
     shown = [repr(result) for result in results] + [str(found.model.to_dict())]

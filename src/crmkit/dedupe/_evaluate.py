@@ -71,7 +71,7 @@ def evaluate_clusters(
     *,
     pairs: Any = None,
     level: float = 0.95,
-    n_resamples: int = 200,
+    replicates: int = 200,
     rng: Any = 0,
 ) -> ClusterEvaluation:
     r"""Measure how right clusters are where the people are known.
@@ -87,7 +87,7 @@ def evaluate_clusters(
         `candidate_pairs` returns them: what the rules missed is then told too.
     level : float, default 0.95
         Confidence level of the intervals, between 0 and 1.
-    n_resamples : int, default 200
+    replicates : int, default 200
         Samples of people behind the intervals.
     rng : int, Generator or None, default 0
         Seed of the samples.
@@ -102,7 +102,7 @@ def evaluate_clusters(
     DataError
         The two are not of the same records, or one is missing.
     OptionError
-        `level`, `n_resamples` or `rng` is not usable.
+        `level`, `replicates` or `rng` is not usable.
 
     Notes
     -----
@@ -124,7 +124,7 @@ def evaluate_clusters(
     (0.5, 0.5, 0.8)
     """
     level = confidence_level(level)
-    n_resamples = _options.whole("n_resamples", n_resamples, low=20)
+    replicates = _options.whole("replicates", replicates, low=20)
     draw = _options.generator(rng)
     series = all(hasattr(side, "iloc") and not _frame.is_frame(side) for side in (clusters, truth))
     if series and not clusters.index.equals(truth.index):
@@ -141,8 +141,8 @@ def evaluate_clusters(
     met, reduction = (None, None) if pairs is None else _met(pairs, truth, real)
     if met is not None:
         table = np.column_stack([table, met])
-    sums = _resampled(table, n_resamples, draw)
-    point, drawn = _measures(table.sum(axis=0)[None], np.array([float(people)]))[0], _measures(sums, np.full(n_resamples, people))
+    sums = _resampled(table, replicates, draw)
+    point, drawn = _measures(table.sum(axis=0)[None], np.array([float(people)]))[0], _measures(sums, np.full(replicates, people))
     answer = {name: _estimate(point[k], drawn[:, k], people, level) for k, name in enumerate(MEASURES)}
     blocking = None
     if met is not None:
@@ -181,13 +181,13 @@ def _parts(found: Any, real: Any, n_found: int, n_real: int) -> Floats:
     )
 
 
-def _resampled(parts: Floats, n_resamples: int, draw: np.random.Generator) -> Floats:
+def _resampled(parts: Floats, replicates: int, draw: np.random.Generator) -> Floats:
     """Return the sums of `parts` over as many people drawn with replacement, a row per sample; a few samples at a time."""
     people = len(parts)
     share = np.full(people, 1.0 / people)
     answer = [
         draw.multinomial(people, share, stop - start).astype(np.float64) @ parts
-        for start, stop in _threads.chunks(n_resamples, max(AT_ONCE // people, 1))
+        for start, stop in _threads.chunks(replicates, max(AT_ONCE // people, 1))
     ]
     return np.concatenate(answer)
 
