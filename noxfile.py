@@ -82,14 +82,14 @@ def fuzz(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Change the statistical cores in small ways, and print how many of the changes their tests notice: an hour."""
     session.install("-e", ".", *group("test"))
-    session.run("python", "tests/mutation/run.py", *session.posargs)
+    session.run("python", "tests/mutation/mutate.py", *session.posargs)
 
 
 @nox.session(default=False)
 def soak(session: nox.Session) -> None:
     """Call every public function from eight threads for ten minutes: the same bits, and memory that stays where it is."""
     session.install("-e", ".", *group("test"))
-    session.run("python", "tests/soak/run.py", *session.posargs)
+    session.run("python", "tests/soak/soak.py", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,7 +1,7 @@
 """Change the code in one small way after another, and ask the tests whether they notice: the share they do is printed.
 
-    python tests/mutation/run.py                    # a sample of each core, minutes
-    python tests/mutation/run.py --sample 0 metrics # every mutant of one core
+    python tests/mutation/mutate.py                    # a sample of each core, minutes
+    python tests/mutation/mutate.py --sample 0 metrics # every mutant of one core
 
 A mutant is one changed operator, comparison, constant or sign. Kernels run as plain Python, so that a mutant costs an import and
 not a compilation. Each mutant is tried in a process of its own, on a copy of the package; a test run that fails, or takes five

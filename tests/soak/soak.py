@@ -1,6 +1,6 @@
 """Every public function from many threads at once, for minutes: the same bits each time, and memory that stays where it is.
 
-    python tests/soak/run.py --threads 8 --minutes 10
+    python tests/soak/soak.py --threads 8 --minutes 10
 
 The first round runs alone and says what every later call must answer. The status is 1 if a call answers anything else, or if
 memory grows by more than `--slope` a minute after the first third of the time.
