@@ -13,7 +13,8 @@ import pytest
 
 from crmkit import __main__ as command
 from crmkit import __version__, datasets
-from crmkit._report import build, report
+from crmkit._report import build, files, report
+from crmkit._report import command as report_command
 
 matplotlib = pytest.importorskip("matplotlib")
 # few customers determine little, which the functions say, and which is not what is tested here
@@ -258,6 +259,70 @@ def test_other_spellings_of_dates_are_read_where_they_are_told(folder, capsys):
     assert "2 not written as '%Y-%m', the first in row 0" in one_line(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(
+    ("dates", "said"),
+    [
+        (["16.02.2024", "03.05.2024"], '--time-format "%d.%m.%Y", which fits all rows'),
+        (["02/16/2024 14:48", "05/03/2024 09:10"], '--time-format "%m/%d/%Y %H:%M", which fits all rows'),
+        (["02/06/2024", "05/03/2024"], '--time-format "%d/%m/%Y" or "%m/%d/%Y", which fit all rows: days or months may come'),
+    ],
+)
+def test_the_spelling_of_dates_is_named_that_fits_all_of_them(dates, said, folder, capsys):
+    (folder / "o.csv").write_text("customer_id,timestamp,amount\n" + "".join(f"a,{date},5\n" for date in dates))
+    assert command.main(["report", "o.csv"]) == 2
+    assert said in one_line(capsys.readouterr().err)
+
+
+# the same two amounts and days, as different shops write them
+SPELLINGS = {
+    "plain": ("a,2024-01-05,1234.5\nb,2024-01-06,16.58\n", ""),
+    "comma": ('a,2024-01-05,"1234,50"\nb,2024-01-06,"16,58"\n', "--decimal ,"),
+    "German": ('a,05.01.2024,"1.234,50"\nb,06.01.2024,"16,58"\n', "--decimal , --thousands . --time-format %d.%m.%Y"),
+    "American": ('a,01/05/2024,"$1,234.50"\nb,01/06/2024,$16.58\n', "--thousands , --time-format %m/%d/%Y"),
+    "Swiss": ("a,2024-01-05,CHF 1'234.50\nb,2024-01-06,CHF 16.58\n", "--thousands '"),
+    "after": ('a,2024-01-05,"1234,50 €"\nb,2024-01-06,"16,58 €"\n', "--decimal ,"),
+    "price": ('a,2024-01-05,"1.234,50",1\nb,2024-01-06,"8,29",2\n', "--decimal , --thousands . --price amount --quantity n"),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_numbers_are_read_as_they_are_told_to_be_written(name, folder):
+    rows, options = SPELLINGS[name]
+    (folder / "o.csv").write_text("customer_id,timestamp,amount" + ",n" * (name == "price") + "\n" + rows, encoding="utf-8")
+    given = command._parser().parse_args(["report", "o.csv", *options.split()])
+    layout = files.Layout(given.separator, given.encoding, given.decimal, given.thousands)
+    frame, amount = files.read_purchases(
+        Path("o.csv"), report_command._columns(given), layout, time_format=given.time_format, zone=given.zone
+    )
+    assert frame[amount].tolist() == [1234.5, 16.58]
+    assert pd.to_datetime(frame["timestamp"]).dt.day.tolist() == [5, 6]
+
+
+@pytest.mark.usefixtures("short")
+def test_decimal_commas_are_read_in_surveys_and_experiments_too(folder, capsys):
+    (folder / "o.csv").write_text('customer_id,timestamp,amount\na,2024-01-05,"1.234,50"\nb,2024-01-06,"16,58"\n')
+    (folder / "s.csv").write_text('score,w\n9,"1.000,5"\n3,"999,5"\n10,"1.000,0"\n')
+    units = "".join(f'{"ab"[row % 2]},"{1 + row % 2}.00{row % 8 // 2},5"\n' for row in range(40))
+    (folder / "t.csv").write_text("arm,spend\n" + units)
+    signs = ["--decimal", ",", "--thousands", "."]
+    others = ["--survey", "s.csv", "--weight", "w", "--experiment", "t.csv", "--outcome", "spend", "--control", "a"]
+    assert command.main(["report", "o.csv", *signs, *others]) == 0
+    found = (folder / "crmkit-report.html").read_text(encoding="utf-8")
+    assert "1,251" in found  # both amounts
+    assert "2,002" in found  # the mean of 2,000.5 to 2,003.5, in arm b
+
+
+def test_offsets_are_put_on_the_clock_that_zone_names(folder):
+    rows = "a,2024-03-30T23:30:00Z,5\nb,2024-03-31T10:00:00+02:00,6\n"
+    (folder / "o.csv").write_text("customer_id,timestamp,amount\n" + rows)
+    named = files.Named("customer_id", "timestamp", "amount")
+    frame, _ = files.read_purchases(Path("o.csv"), named, files.Layout(), zone="Europe/Berlin")
+    assert [str(moment) for moment in frame["timestamp"]] == ["2024-03-31 00:30:00+01:00", "2024-03-31 10:00:00+02:00"]
+    frame.to_parquet("o.parquet")
+    moved, _ = files.read_purchases(Path("o.parquet"), named, files.Layout(), zone="UTC")
+    assert [str(moment) for moment in moved["timestamp"]] == ["2024-03-30 23:30:00+00:00", "2024-03-31 08:00:00+00:00"]
+
+
 def test_a_parquet_of_numbered_days_is_read_where_it_is_told(folder, capsys):
     frame = pd.DataFrame({"customer_id": [1, 1, 2], "timestamp": [20240105, 20240301, 20240201], "amount": [1.0, 2.0, 3.0]})
     frame.to_parquet("o.parquet")
@@ -288,7 +353,7 @@ def test_a_parquet_whose_index_is_the_customer_is_read(folder, shop):
     assert found == report(shop.transactions, order="order_id", title="Customer report: o.parquet").html
 
 
-@pytest.mark.parametrize("option", [("--separator", ";"), ("--encoding", "latin-1")])
+@pytest.mark.parametrize("option", [("--separator", ";"), ("--encoding", "latin-1"), ("--decimal", ","), ("--thousands", ",")])
 def test_what_says_how_text_is_written_is_refused_for_parquet(option, folder, shop, capsys):
     shop.transactions.to_parquet("o.parquet")
     assert command.main(["report", "o.parquet", *option]) == 2
@@ -344,6 +409,11 @@ BAD_FILES = {
     "semicolon.csv": "customer_id;timestamp;amount\na;2024-01-01;5\n",
     "columns.csv": "customer,when,amount\na,2024-01-01,5\n",
     "text.csv": 'customer_id,timestamp,amount\na,2024-01-01,"1,000 EUR"\n',
+    "currencies.csv": "customer_id,timestamp,amount\na,2024-01-01,$5\na,2024-01-01,€5\n",
+    "words.csv": "customer_id,timestamp,amount\na,2024-01-01,5\na,2024-01-01,much\n",
+    "european.csv": 'customer_id,timestamp,amount\na,2024-01-01,"1.000,50"\na,2024-01-02,"7,5"\n',
+    "grouped.csv": 'customer_id,timestamp,amount\na,2024-01-01,"1.000,50"\na,2024-01-02,16.58\n',
+    "offsets.csv": "customer_id,timestamp,amount\na,2024-03-30T10:00+01:00,5\na,2024-03-31T10:00+02:00,5\n",
     "dates.csv": "customer_id,timestamp,amount\na,yesterday,5\n",
     "negative.csv": "customer_id,timestamp,amount\na,2024-01-01,5\na,2024-01-02,-5\n",
     "missing.csv": "customer_id,timestamp,amount\n,2024-01-01,5\na,2024-01-02,5\n",
@@ -367,7 +437,21 @@ BAD_FILES = {
         ("semicolon.csv", "--separator ';'"),
         ("columns.csv", "no column 'customer_id'; columns.csv has ['customer', 'when', 'amount']. Did you mean 'customer'?"),
         ("columns.csv --customer customer", "no column 'timestamp'"),
-        ("text.csv", "write plain numbers, such as 1000.50"),
+        ("text.csv", """('1,000 EUR'); pass --decimal "," or --thousands ",", whichever is meant"""),
+        ("currencies.csv", "write one currency in every row or in none ($, €), and plain numbers, such as 1000.50"),
+        ("words.csv", "column 'amount': 1 not numbers, the first in row 1 ('much'); write plain numbers, such as 1000.50"),
+        ("european.csv", """2 not numbers, the first in row 0 ('1.000,50'); pass --decimal "," --thousands ".\""""),
+        ("european.csv --decimal ,", "1 not numbers, the first in row 0 ('1.000,50')"),
+        ("european.csv --thousands .", "--thousands '.' is the decimal sign, too; pass --decimal ','"),
+        ("european.csv --thousands , --decimal ,", "--decimal and --thousands are both ','"),
+        ("european.csv --decimal 5", "--decimal '5' is not one sign"),
+        ("european.csv --decimal=", "--decimal '' is not one sign"),
+        ("european.csv --preset erp --decimal ,", "--decimal is told from the file itself by --preset erp"),
+        # a point that groups nothing: pandas would take it out, and 16.58 would be 1658
+        ("grouped.csv --decimal , --thousands .", "1 not numbers, the first in row 1 ('16.58')"),
+        ("offsets.csv", "column 'timestamp' mixes time zones, or times with and without one; pass --zone, such as --zone"),
+        ("offsets.csv --zone Mars/Base", "--zone 'Mars/Base': there is no such time zone"),
+        ("negative.csv --zone UTC", "2 times say neither an offset nor UTC, the first in row 0; --zone UTC moves only"),
         ("dates.csv", "column 'timestamp': 1 not dates in ISO 8601"),
         (
             "negative.csv",
@@ -401,7 +485,7 @@ BAD_FILES = {
 )
 def test_bad_files_and_options_get_one_line_and_exit_2(arguments, words, folder, capsys):
     for name, content in BAD_FILES.items():
-        (folder / name).write_text(content)
+        (folder / name).write_text(content, encoding="utf-8")
     assert command.main(["report", *arguments.split()]) == 2
     assert words in one_line(capsys.readouterr().err)
     assert not (folder / "crmkit-report.html").exists()

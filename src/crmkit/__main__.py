@@ -22,6 +22,7 @@ WORDS = (
     (r'pass (\w+)="(\w+)"', r"pass --\1 \2"),
     (r'(?<![\w.])(refunds|missing)="(\w+)"', r"--\1 \2"),
     (r"Name it with (\w+)=\.", r"Name it with --\1."),
+    (r"convert it with pandas\.to_datetime\(column, utc=True\).*", "pass --zone, such as --zone Europe/Berlin, for one clock"),
     (r"convert it (first, such as )?with pandas\.to_datetime\(.*", 'say how it is written, such as --time-format "%%d.%%m.%%Y"'),
     (r"convert it first, such as pandas\.to_datetime\(.*", 'say how it is written, such as --time-format "%%Y%%m%%d"'),
 )

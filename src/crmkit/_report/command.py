@@ -23,6 +23,7 @@ ABOUT = {
     "contacts": ("contact", "fields"),
     "experiment": ("outcome", "arm", "control", "before", "features"),
 }
+FORM = ("separator", "encoding", "decimal", "thousands")
 PRESETS = ("shopify", "stripe", "erp")
 
 
@@ -46,8 +47,10 @@ def add_options(report: argparse.ArgumentParser) -> None:
     rows.add_argument("--currency", metavar="NAME", help="with --preset: the currency to take of several")
     form = report.add_argument_group("how the file is written")
     form.add_argument("--time-format", metavar="FORMAT", help='such as "%%d/%%m/%%Y %%H:%%M", where times are not ISO 8601')
-    form.add_argument("--zone", metavar="NAME", help="with --preset: the clock for times with offsets, such as Europe/Berlin")
+    form.add_argument("--zone", metavar="NAME", help="the clock for times with offsets, such as Europe/Berlin")
     form.add_argument("--separator", metavar="CHAR", help="between columns of a CSV file (default: a comma)")
+    form.add_argument("--decimal", metavar="CHAR", help="before the decimals of numbers in CSV files (default: a point)")
+    form.add_argument("--thousands", metavar="CHAR", help="between their groups of three digits (default: none)")
     form.add_argument("--encoding", metavar="NAME", help="of a CSV file (default: utf-8)")
     contacts = report.add_argument_group("contacts")
     contacts.add_argument("--contacts", type=Path, metavar="FILE", help="contact records: those of one person are found")
@@ -104,7 +107,7 @@ def run(given: argparse.Namespace) -> int:
 def _check(given: argparse.Namespace) -> None:
     """Refuse options that do not go together, before any work is done."""
     if given.file is None:
-        rows = ("preset", "missing", "refunds", "currency", "time_format", "zone", "separator", "encoding")
+        rows = ("preset", "missing", "refunds", "currency", "time_format", "zone", *FORM)
         stray = _named(given, (*COLUMNS, *rows, *ABOUT, *(name for names in ABOUT.values() for name in names)))
         if stray:
             msg = f"{stray[0]} describes a file of purchases; name it first: python -m crmkit report FILE …"
@@ -118,7 +121,10 @@ def _check(given: argparse.Namespace) -> None:
     if given.preset is not None and (stray := _named(given, COLUMNS)):
         msg = f"{stray[0]} names a column, which --preset {given.preset} does; pass one of them"
         raise OptionError(msg)
-    if given.preset is None and (stray := _named(given, ("currency", "zone"))):
+    if given.preset is not None and (stray := _named(given, ("decimal", "thousands"))):
+        msg = f"{stray[0]} is told from the file itself by --preset {given.preset}; leave it out"
+        raise OptionError(msg)
+    if given.preset is None and (stray := _named(given, ("currency",))):
         msg = f"{stray[0]} reads an export; say which with --preset"
         raise OptionError(msg)
     for what, names in ABOUT.items():
@@ -131,6 +137,20 @@ def _check(given: argparse.Namespace) -> None:
     # pandas would take anything longer for a regular expression, and read the file another, slower way
     if given.separator is not None and len(given.separator.encode(errors="replace")) != 1:
         msg = f"--separator {given.separator!r} is not one plain character, such as ';', '|' or, for a tab, $'\\t'"
+        raise OptionError(msg)
+    _check_numbers(given.decimal, given.thousands)
+
+
+def _check_numbers(decimal: str | None, thousands: str | None) -> None:
+    """Refuse signs that are part of a number, or that stand for two things."""
+    for option, sign in (("--decimal", decimal), ("--thousands", thousands)):
+        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in "+-"):
+            msg = f"{option} {sign!r} is not one sign, such as ',' or '.'"
+            raise OptionError(msg)
+    if thousands is not None and thousands == (decimal or "."):
+        msg = f"--thousands {thousands!r} is the decimal sign, too; pass --decimal ',' where a comma comes before the decimals"
+        if decimal is not None:
+            msg = f"--decimal and --thousands are both {decimal!r}; leave --thousands out where digits are not grouped"
         raise OptionError(msg)
 
 
@@ -211,7 +231,7 @@ def _from_files(given: argparse.Namespace) -> Report:
     from crmkit import _report
     from crmkit._report import files
 
-    layout = files.Layout(given.separator, given.encoding)
+    layout = files.Layout(given.separator, given.encoding, given.decimal, given.thousands)
     options: dict[str, Any] = {name: getattr(given, name) for name in ("refunds", "missing") if getattr(given, name) is not None}
     purchases: Any
     if given.preset is not None:
@@ -220,7 +240,7 @@ def _from_files(given: argparse.Namespace) -> Report:
         options |= {"preset": given.preset, "currency": given.currency, "zone": given.zone, "time_format": given.time_format}
     else:
         named = _columns(given)
-        purchases, amount = files.read_purchases(given.file, named, layout, time_format=given.time_format)
+        purchases, amount = files.read_purchases(given.file, named, layout, time_format=given.time_format, zone=given.zone)
         customer = named.customer
         options |= {"customer": customer, "time": named.time, "amount": amount, "order": named.order, "item": named.item}
         if named.item is None and files.USUAL_ITEM in purchases:
@@ -280,7 +300,9 @@ def _survey(given: argparse.Namespace, customer: str, layout: Any) -> dict[str, 
     drivers = _listed(given.drivers)
     asked = {"--score": score, "--by": given.by, "--wave": given.wave, "--weight": given.weight}
     wanted = {option: name for option, name in asked.items() if name is not None}
-    answers = files.read_survey(given.survey, wanted | {f"--drivers {name}": name for name in drivers}, customer, layout)
+    numbers = [name for name in (score, given.weight, *drivers) if name is not None]
+    wanted_too = {f"--drivers {name}": name for name in drivers}
+    answers = files.read_survey(given.survey, wanted | wanted_too, customer, layout, numbers=numbers)
     complete = answers.dropna(subset=list(wanted.values()))
     if given.missing != "drop" and len(complete) < len(answers):
         msg = (
@@ -302,7 +324,9 @@ def _experiment(given: argparse.Namespace, layout: Any) -> dict[str, Any]:
     outcome, features, arm = _listed(given.outcome), _listed(given.features), given.arm or "arm"
     wanted = {"--arm": arm} | {f"--outcome {name}": name for name in outcome} | {f"--features {name}": name for name in features}
     wanted |= {"--before": given.before} if given.before is not None else {}
-    units = files.read_all(given.experiment, layout, wanted=wanted, as_written=False)
+    # outcomes are compared as numbers, yes and no among them; features may be words
+    numbers = [name for name in (*outcome, given.before) if name is not None]
+    units = files.read_all(given.experiment, layout, wanted=wanted, numbers=numbers, as_written=False)
     print(f"read     {given.experiment}: {len(units):,} rows")
     names = {"arm": arm, "control": given.control, "before": given.before}
     return {"experiment": units, "outcome": outcome, "features": features, **names}

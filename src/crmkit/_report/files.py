@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmkit import _frame
+from crmkit._report import written
 from crmkit.errors import ColumnError, CrmkitError, DataError, OptionError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Layout:
 
     separator: str | None = None
     encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,16 +52,17 @@ class Named:
     less: str | None = None
 
 
-def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str | None = None) -> tuple[pd.DataFrame, str]:
+def read_purchases(
+    path: Path, named: Named, layout: Layout, *, time_format: str | None = None, zone: str | None = None
+) -> tuple[pd.DataFrame, str]:
     """Return the columns the report needs, and the name of the one with the amounts."""
     # items have a usual name, as `crmkit.events` has it
     usual = [USUAL_ITEM] if named.item is None else []
     ids = [name for name in (named.customer, named.order, named.item, *usual) if name is not None]
     numbers = [name for name in (named.amount, named.price, named.quantity, named.less) if name is not None]
     wanted = {f"--{option}": name for option, name in dataclasses.asdict(named).items() if name is not None}
-    frame = _read(path, wanted, layout, ids=ids, times=[named.time], optional=usual)
-    if time_format is not None:
-        frame = frame.assign(**{named.time: _times(frame, named.time, time_format)})
+    frame = _read(path, wanted, layout, ids=ids, times=[named.time], numbers=numbers, optional=usual)
+    frame = frame.assign(**{named.time: written.times(frame[named.time], named.time, time_format, zone)})
     if len(numbers) == 1 and named.amount is not None:
         return frame, named.amount
 
@@ -73,14 +77,23 @@ def read_purchases(path: Path, named: Named, layout: Layout, *, time_format: str
     return frame.assign(**{title: amount}), title
 
 
-def read_survey(path: Path, wanted: dict[str, str], customer: str, layout: Layout) -> pd.DataFrame:
+def read_survey(
+    path: Path, wanted: dict[str, str], customer: str, layout: Layout, *, numbers: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the answers, with the customer column where the file has it; `wanted` has columns by the option that names them."""
-    return _read(path, wanted, layout, ids=[customer], optional=[customer])
+    return _read(path, wanted, layout, ids=[customer], numbers=numbers, optional=[customer])
 
 
-def read_all(path: Path, layout: Layout, *, wanted: dict[str, str] | None = None, as_written: bool = True) -> pd.DataFrame:
+def read_all(
+    path: Path,
+    layout: Layout,
+    *,
+    wanted: dict[str, str] | None = None,
+    numbers: Sequence[str] = (),
+    as_written: bool = True,
+) -> pd.DataFrame:
     """Return a whole file, the columns of `wanted` there for sure; values as they are written or as pandas takes them."""
-    return _read(path, wanted or {}, layout, ids=[], everything="as written" if as_written else "as read")
+    return _read(path, wanted or {}, layout, ids=[], numbers=numbers, everything="as written" if as_written else "as read")
 
 
 def _amount(frame: pd.DataFrame, named: Named) -> tuple[Any, str]:
@@ -117,6 +130,7 @@ def _read(
     *,
     ids: Sequence[str],
     times: Sequence[str] = (),
+    numbers: Sequence[str] = (),
     optional: Sequence[str] = (),
     everything: str = "",
 ) -> pd.DataFrame:
@@ -134,9 +148,9 @@ def _read(
     if kind not in TEXT + PARQUET:
         msg = f"{path}: expected a CSV ({', '.join(TEXT)}, packed or not) or parquet file"
         raise DataError(msg)
-    if kind in PARQUET and (layout.separator is not None or layout.encoding is not None):
-        option = "--separator" if layout.separator is not None else "--encoding"
-        msg = f"{option} says how text is written, and {path} is a parquet file, which says so itself; leave it out"
+    told = [name for name, value in dataclasses.asdict(layout).items() if value is not None]
+    if kind in PARQUET and told:
+        msg = f"--{told[0]} says how text is written, and {path} is a parquet file, which says so itself; leave it out"
         raise OptionError(msg)
     separator = layout.separator or ("\t" if kind == ".tsv" else ",")
     try:
@@ -160,7 +174,7 @@ def _read(
             return pd.read_csv(
                 path, sep=separator, encoding=layout.encoding or UTF_8, dtype="string", na_values=[""], keep_default_na=False
             )
-        return _read_text(path, found if everything else columns, ids, times, separator, layout)
+        return _read_text(path, found if everything else columns, ids, times, numbers, separator, layout)
     except CrmkitError:
         raise
     except UnicodeDecodeError as error:
@@ -210,7 +224,13 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _read_text(
-    path: Path, columns: list[str], ids: Sequence[str], times: Sequence[str], separator: str, layout: Layout
+    path: Path,
+    columns: list[str],
+    ids: Sequence[str],
+    times: Sequence[str],
+    numbers: Sequence[str],
+    separator: str,
+    layout: Layout,
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -223,6 +243,7 @@ def _read_text(
         sep=separator,
         encoding=layout.encoding or UTF_8,
         dtype=as_text,
+        decimal=layout.decimal or ".",
         na_values=nothing,
         keep_default_na=False,
         low_memory=False,
@@ -230,23 +251,7 @@ def _read_text(
     if not isinstance(frame.index, pd.RangeIndex):
         msg = f"{path}: rows have more fields than the heading has columns; quote fields that hold {separator!r}"
         raise DataError(msg)
-    return frame[columns]
-
-
-def _times(frame: pd.DataFrame, column: str, time_format: str) -> Any:
-    import pandas as pd
-
-    values = frame[column]
-    if values.dtype.kind in "iuf":
-        values = values.astype("Int64").astype("string")
-    try:
-        times = pd.to_datetime(values, format=time_format, errors="coerce")
-    except ValueError as error:
-        msg = f"--time-format {time_format!r}: {error}"
-        raise DataError(msg) from error
-    unread = (times.isna() & values.notna()).to_numpy(dtype=bool)
-    if unread.any():
-        count, row = _frame.first_place(unread)
-        msg = f"column {column!r}: {count:,} not written as {time_format!r}, the first in row {row} ({values.iloc[row]!r})"
-        raise DataError(msg)
-    return times
+    frame = frame[columns]
+    # where all of a column reads as numbers, pandas has read it
+    text = [name for name in numbers if name not in (*ids, *times) and frame[name].dtype.kind not in "iufb"]
+    return frame.assign(**{name: written.numbers(frame[name], name, layout.decimal, layout.thousands) for name in text})
