@@ -7,6 +7,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,8 +33,8 @@ class FittedModel(Model):
     """A model that was fitted by maximum likelihood in the logs of its parameters."""
 
     SCHEMA: ClassVar[int] = 2
-    # parameters in units of time or money
-    SCALED: ClassVar[tuple[str, ...]] = ()
+    # the power of the unit of time or money in which a parameter is measured: 1 for a length of time, -1 for a rate
+    SCALED: ClassVar[Mapping[str, float]] = MappingProxyType({})
 
     log_likelihood: float
     standard_errors: Mapping[str, float]
@@ -122,7 +123,7 @@ def estimates(kind: type[FittedModel], found: Solution, *, scale: float = 1.0, e
     `extra` are the names of what was searched for beside the logs of the parameters.
     """
     size = len(kind.PARAMETERS)
-    values = np.exp(found.optimum.theta[:size]) * [scale if name in kind.SCALED else 1.0 for name in kind.PARAMETERS]
+    values = np.exp(found.optimum.theta[:size]) * [scale ** kind.SCALED.get(name, 0.0) for name in kind.PARAMETERS]
     errors = np.sqrt(np.diagonal(found.covariance)) * np.concatenate([values, np.ones(len(extra))])
     return {
         **{name: float(value) for name, value in zip(kind.PARAMETERS, values, strict=True)},

@@ -27,7 +27,7 @@ class Geometric(PoissonModel):
     """A model whose customers leave after a purchase with a probability that is Beta(a, b) over customers."""
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
-    SCALED: ClassVar[tuple[str, ...]] = ("alpha",)
+    SCALED: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": 1.0})
     SIGNS: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": -1.0, "a": 1.0, "b": 1.0})
     # how often a customer may have left before the first repeat purchase
     EARLY: ClassVar[float] = 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -65,7 +67,7 @@ class GammaGamma(FittedModel):
     PARAMETERS: ClassVar[tuple[str, ...]] = ("p", "q", "v")
     TITLE: ClassVar[str] = "Gamma-Gamma"
     CAPABILITIES: ClassVar[tuple[str, ...]] = ("expected_spend",)
-    SCALED: ClassVar[tuple[str, ...]] = ("v",)
+    SCALED: ClassVar[Mapping[str, float]] = MappingProxyType({"v": 1.0})
 
     p: float
     q: float

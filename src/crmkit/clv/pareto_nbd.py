@@ -73,7 +73,7 @@ class ParetoNbd(PoissonModel):
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     TITLE: ClassVar[str] = "Pareto/NBD"
-    SCALED: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+    SCALED: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": 1.0, "beta": 1.0})
     SIGNS: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": -1.0, "beta": -1.0})
 
     s: float
