@@ -11,6 +11,7 @@ from pytest import approx, raises
 from crmkit import clv
 from crmkit._kernels import futures as _k
 from crmkit.clv._draws import Ranks, models_around
+from crmkit.clv._purchase import PurchaseModel
 from crmkit.errors import ColumnError, DataError, DataWarning, FitError, OptionError
 
 PLAIN = not hasattr(_k.counts, "py_func")
@@ -286,6 +287,18 @@ def test_intervals_hold_as_often_as_they_say():
     assert 0.62 <= base <= 0.96  # what an exact 80 % leaves, at 1 in 1,000
     assert each >= 0.8
     assert stats.kstest(pit, "uniform").pvalue > 1e-3
+
+
+def test_a_model_whose_futures_cannot_be_drawn_says_so():
+    class Silent(clv.ParetoNbd):
+        _future = PurchaseModel._future
+
+    silent = Silent(**{field.name: getattr(PARETO, field.name) for field in dataclasses.fields(PARETO)})
+    customers = pd.DataFrame({"frequency": [2], "recency": [20.0], "T": [38.0]})
+    assert clv.p_alive(silent, customers).between(0, 1).all()
+    for ask in (lambda: clv.prediction_interval(silent, customers, horizon=9), lambda: clv.simulate(silent, horizon=9)):
+        with raises(FitError, match="futures of a Pareto/NBD cannot be drawn"):
+            ask()
 
 
 @pytest.mark.recovery

@@ -1,5 +1,7 @@
 """Pictures of purchase models and of their tests: they draw what tables and models say, with units and numbers of cases."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -158,6 +160,16 @@ def test_heterogeneity_is_the_share_with_at_most_a_rate(model, of, mean, half, a
     assert ax.lines[1].get_xdata()[0] == approx(mean)
     assert "n = 321" in ax.get_legend().get_texts()[-1].get_text()
     assert bool(ax.collections) == bool(model.covariance)  # a band where the fit knows its errors
+
+
+def test_a_model_differs_in_what_it_says_not_in_what_its_parameters_are_called(ax):
+    class Ageing(clv.ParetoNbd):
+        _CHARACTERS = {"purchase_rate": ("r", "alpha"), "ageing": ("s", "beta")}  # noqa: RUF012
+
+    other = Ageing(**{field.name: getattr(PARETO, field.name) for field in dataclasses.fields(PARETO)})
+    with raises(OptionError, match="of='leaving_rate'"):
+        plot.clv_heterogeneity(other, of="leaving_rate", ax=ax)
+    assert "ageing" in clv.simulate(other, horizon=10, n_customers=3).truth
 
 
 def test_what_a_model_does_not_differ_in(ax):

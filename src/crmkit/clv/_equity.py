@@ -47,7 +47,7 @@ def equity(
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
+    model : Model
         A fitted purchase model that knows its unit of time.
     spend : GammaGamma
         A fitted spend model.

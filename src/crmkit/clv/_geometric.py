@@ -29,6 +29,9 @@ class Geometric(PoissonModel):
     PARAMETERS: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     SCALED: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": 1.0})
     SIGNS: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": -1.0, "a": 1.0, "b": 1.0})
+    _CHARACTERS: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType(
+        {"purchase_rate": ("r", "alpha"), "dropout": ("a", "b")}
+    )
     # how often a customer may have left before the first repeat purchase
     EARLY: ClassVar[float] = 0.0
 

@@ -85,7 +85,7 @@ def prediction_interval(
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
+    model : Model
         A fitted purchase model.
     summary : DataFrame
         One row per customer with `frequency`, `recency` and `T` in the model's unit, and the model's covariates if it has any;

@@ -56,6 +56,10 @@ class PurchaseModel(FittedModel):
     # whether the future of a customer alive at T depends on when the last purchase was
     WAITS: ClassVar[bool] = False
 
+    # in what customers differ, by the name it has in simulations and pictures, and the two parameters of its distribution: first
+    # how they buy, then how they leave
+    _CHARACTERS: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
+
     # parameters that covariates can scale: by exp(sign * coefficient * covariate)
     SIGNS: ClassVar[Mapping[str, float]] = MappingProxyType({})
 
@@ -222,9 +226,13 @@ class PurchaseModel(FittedModel):
     def _count_probabilities(self, t: Floats, past: Past, out: Floats) -> None:
         raise NotImplementedError
 
-    def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:
+    def _future(self, x: Floats, t_x: Floats, T: Floats) -> tuple[int, Floats]:  # noqa: ARG002 - models that have one read them
         """Tell what a customer alive at T goes on by: a kind, and six numbers per row, as `_kernels.futures` reads them."""
-        raise NotImplementedError
+        msg = (
+            f"futures of a {self.TITLE} cannot be drawn, so it has no intervals, simulations or equity; clv.p_alive,"
+            " clv.expected_purchases and the like do answer"
+        )
+        raise FitError(msg)
 
     # how it is asked
 

@@ -28,11 +28,6 @@ Integers = npt.NDArray[np.int64]
 
 _CUSTOMERS = 1 << 14  # in one piece of work
 _EVENTS = 100_000_000  # purchases, or customers, of one simulation: about 60 bytes each while at work
-_CHARACTERS = {
-    _k.AT_A_PURCHASE: ("purchase_rate", "dropout"),
-    _k.IN_TIME: ("purchase_rate", "leaving_rate"),
-    _k.AT_OPPORTUNITIES: ("purchase_chance", "leaving_chance"),
-}
 _NONE = np.empty(0, np.int64)
 _NO_TIMES = np.empty(0)
 
@@ -79,7 +74,7 @@ def simulate(
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
+    model : Model
         A fitted purchase model.
     summary : DataFrame, optional
         Customers to go on with: `frequency`, `recency` and `T` in the model's unit, one row per customer, with `spend` also
@@ -193,7 +188,7 @@ def simulate(
         per_unit = days_in(str(buying.unit)) * _frame.Clock("us", None).ticks_per_day
         ticks = first_moment + np.floor(time * per_unit).astype(np.int64)
         columns["timestamp"] = _frame.Moments(ticks, _frame.Clock("us", None))
-    rate, leaving = _CHARACTERS[told.kind]
+    rate, leaving = buying._CHARACTERS
     truth: dict[str, Any] = {rate: told.rate, leaving: told.leaving}
     if summary is None:
         truth["joined"] = joined
@@ -214,7 +209,6 @@ def simulate(
 class _Told:
     """What simulated customers are like, and their purchases one customer after the other."""
 
-    kind: int
     bought: Integers
     rate: Floats
     leaving: Floats
@@ -240,7 +234,7 @@ def _told(kind: int, numbers: Floats, alive: Floats, horizon: Floats, seed: np.u
     time, offset = np.empty(events), np.cumsum(bought) - bought
     if events:
         _threads.run(lambda piece: tell(piece, offset, time), pieces, n_threads=n_threads)
-    return _Told(kind, bought, rate / numbers[4], leaving, here, stays, time)
+    return _Told(bought, rate / numbers[4], leaving, here, stays, time)
 
 
 def _joining(joining: Any, model: PurchaseModel, ahead: float) -> float:

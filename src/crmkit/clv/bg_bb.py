@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -71,6 +73,9 @@ class BgBb(PurchaseModel):
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("alpha", "beta", "gamma", "delta")
     TITLE: ClassVar[str] = "BG/BB"
+    _CHARACTERS: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType(
+        {"purchase_chance": ("alpha", "beta"), "leaving_chance": ("gamma", "delta")}
+    )
 
     alpha: float
     beta: float

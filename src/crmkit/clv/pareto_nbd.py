@@ -75,6 +75,9 @@ class ParetoNbd(PoissonModel):
     TITLE: ClassVar[str] = "Pareto/NBD"
     SCALED: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": 1.0, "beta": 1.0})
     SIGNS: ClassVar[Mapping[str, float]] = MappingProxyType({"alpha": -1.0, "beta": -1.0})
+    _CHARACTERS: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType(
+        {"purchase_rate": ("r", "alpha"), "leaving_rate": ("s", "beta")}
+    )
 
     s: float
     beta: float

@@ -22,7 +22,7 @@ def p_alive(model: Model, summary: Any, /, *, horizon: Any = 0.0) -> Any:
 
     Parameters
     ----------
-    model : BgNbd
+    model : Model
         A fitted purchase model.
     summary : DataFrame
         One row per customer with `frequency`, `recency` and `T` in the model's unit.
@@ -73,7 +73,7 @@ def expected_purchases(model: Model, summary: Any = None, /, *, horizon: Any, n_
 
     Parameters
     ----------
-    model : BgNbd
+    model : Model
         A fitted purchase model.
     summary : DataFrame, optional
         One row per customer with `frequency`, `recency` and `T` in the model's unit. Without it: a new customer, counted from
@@ -134,7 +134,7 @@ def purchase_distribution(model: Model, summary: Any = None, /, *, horizon: Any,
 
     Parameters
     ----------
-    model : BgNbd
+    model : Model
         A fitted purchase model.
     summary : DataFrame, optional
         One row per customer with `frequency`, `recency` and `T` in the model's unit. Without it: a new customer, counted from
@@ -197,7 +197,7 @@ def next_purchase(model: Model, summary: Any = None, /, *, quantiles: Any = (0.5
 
     Parameters
     ----------
-    model : BgNbd
+    model : Model
         A fitted purchase model.
     summary : DataFrame, optional
         One row per customer with `frequency`, `recency` and `T` in the model's unit. Without it: a new customer, who has just

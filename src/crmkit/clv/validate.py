@@ -118,7 +118,7 @@ def evaluate(
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
+    model : Model
         A purchase model, fitted on the calibration columns of `known`.
     known : DataFrame
         One row per customer as ``clv.split(...).known`` gives them: `frequency`, `recency` and `T`, and `holdout_frequency` and

@@ -30,7 +30,7 @@ def discounted_purchases(
 
     Parameters
     ----------
-    model : BgNbd
+    model : Model
         A fitted purchase model that knows its unit of time.
     summary : DataFrame, optional
         One row per customer with `frequency`, `recency` and `T` in the model's unit. Without it: a new customer; the first
@@ -111,7 +111,7 @@ def lifetime_value(
 
     Parameters
     ----------
-    model : BgNbd
+    model : Model
         A fitted purchase model that knows its unit of time.
     spend : GammaGamma
         A fitted spend model.

@@ -28,11 +28,11 @@ _LINES = [10.0, 25.0, 50.0, 75.0, 90.0]  # of equal P(alive), in percent
 _DRAWS = 200  # models behind the band of a curve
 _UNITS = {"D": "days", "W": "weeks", "Y": "years", None: "units of time"}
 _KINDS = {
-    "purchase_rate": ("purchases per {unit} while a customer", "gamma", ("r", "alpha")),
-    "dropout": ("probability to leave after a purchase", "beta", ("a", "b")),
-    "leaving_rate": ("rate of leaving, per {unit}", "gamma", ("s", "beta")),
-    "purchase_chance": ("probability to take an opportunity", "beta", ("alpha", "beta")),
-    "leaving_chance": ("probability to leave before an opportunity", "beta", ("gamma", "delta")),
+    "purchase_rate": ("purchases per {unit} while a customer", "gamma"),
+    "dropout": ("probability to leave after a purchase", "beta"),
+    "leaving_rate": ("rate of leaving, per {unit}", "gamma"),
+    "purchase_chance": ("probability to take an opportunity", "beta"),
+    "leaving_chance": ("probability to leave before an opportunity", "beta"),
 }
 
 
@@ -41,7 +41,7 @@ def clv_p_alive(model: Any, /, *, T: Any, most: int = 12, ax: Axes | None = None
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
+    model : Model
         A fitted purchase model.
     T : float or str
         How long the customers have been observed: a number in the model's unit, or a duration such as "52W".
@@ -90,7 +90,7 @@ def clv_expectation(model: Any, /, *, T: Any, horizon: Any, most: int = 12, ax: 
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
+    model : Model
         A fitted purchase model.
     T : float or str
         How long the customers have been observed: a number in the model's unit, or a duration such as "52W".
@@ -139,7 +139,7 @@ def clv_heterogeneity(model: Any, /, *, of: str | None = None, level: float = 0.
 
     Parameters
     ----------
-    model : BgNbd, MbgNbd, BgCnbd, ParetoNbd or BgBb
+    model : Model
         A fitted purchase model.
     of : str, optional
         "purchase_rate" (the default) and "dropout"; for Pareto/NBD "purchase_rate" and "leaving_rate"; for BG/BB
@@ -171,10 +171,9 @@ def clv_heterogeneity(model: Any, /, *, of: str | None = None, level: float = 0.
     """
     known = with_a_process(model, "distribution of rates")
     within = _options.number("level", level, low=0.0, high=1.0, ends=False)
-    names = [name for name, (_, _, needed) in _KINDS.items() if set(needed) <= set(known.PARAMETERS)]
-    names = [name for name in names if name.endswith("chance") == (known.TITLE == BgBb.TITLE)]
+    names = [name for name in known._CHARACTERS if name in _KINDS]
     chosen = _options.choice("of", names[0] if of is None else of, names)
-    words, shape, (first, second) = _KINDS[chosen]
+    (words, shape), (first, second) = _KINDS[chosen], known._CHARACTERS[chosen]
     unit = _UNITS.get(known.unit, f"times {known.unit}")
     per = float(getattr(known, "k", 1)) if chosen == "purchase_rate" else 1.0
     grid, mean = _grid_of(shape, float(getattr(known, first)), float(getattr(known, second)), per)
