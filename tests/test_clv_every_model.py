@@ -12,7 +12,7 @@ from pytest import approx
 
 from crmkit import clv
 from crmkit._kernels import futures as _k
-from crmkit.clv._purchase import PoissonModel
+from crmkit.clv._purchase import PoissonModel, PurchaseModel
 from crmkit.errors import DataWarning
 
 PLAIN = not hasattr(_k.counts, "py_func")
@@ -47,6 +47,10 @@ def weeks():
     n = 150 if PLAIN else 800
     shop = clv.simulate(truth, horizon="52W", joining="26W", n_customers=n, spend=spend)
     return clv.summarize(shop.transactions, end="2024-12-30")
+
+
+def draws_futures(model):
+    return type(model)._future is not PurchaseModel._future
 
 
 def answers(model, spend, table):
@@ -99,6 +103,8 @@ def test_a_model_comes_back_from_json_as_it_went(fit, weeks):
     found = answers(again, spend_again, table)
     for name, values in answers(model, spend, table).items():
         assert (found[name].to_numpy() == values.to_numpy()).all(), name
+    if not draws_futures(model):
+        return
     ask = {"horizon": "26W", "draws": 39, "level": 0.8}
     one, two = (clv.prediction_interval(m, table, spend=s, **ask) for m, s in ((model, spend), (again, spend_again)))
     assert one.customers.equals(two.customers)
@@ -125,6 +131,8 @@ def test_regular_and_random_buyers_are_simulated_alike_by_counts_and_paths(fit, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         model = fit(weeks)
+        if not draws_futures(model):
+            pytest.skip(f"futures of a {model.TITLE} cannot be drawn")
         table = pd.concat([weeks.head(40)] * (3 if PLAIN else 100), ignore_index=True)
         expected = clv.expected_purchases(model, table, horizon="26W").sum()
         told = clv.simulate(model, table, horizon="26W").truth
