@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import naive.nps as naive
 from crmkit.errors import ColumnError, DataError, DataWarning, OptionError
-from crmkit.feedback import effective_n, nps
+from crmkit.feedback import effective_n, nps, nps_difference
 
 PSEUDO = (0.75, 1.5, 0.75)
 
@@ -215,7 +215,7 @@ def test_the_frame_is_not_changed():
         ([9, -1], r"1 off the scale.*row 1 \(-1\)"),
         ([9, 8.5], r"1 not whole, the first in row 1 \(8.5\)"),
         ([9, None], r"1 missing, the first in row 1; .*drop"),
-        ([9.0, float("nan")], "1 missing, the first in row 1"),
+        ([9.0, float("nan")], """1 missing, the first in row 1; drop them, or .* with missing="drop\""""),
         ([9.0, float("inf")], "1 infinite"),
         (["nine", "ten"], "not numbers"),
         (["9", "ten"], "1 not beginning with a number, the first in row 1"),
@@ -497,6 +497,13 @@ def test_a_promoter_and_a_detractor_are_not_independent():
     found = nps(answers(250, 675, 75), method="wald")
     assert found.se == pytest.approx(1.716, abs=5e-4)
     assert (found.ci_low, found.ci_high) == pytest.approx((14.137, 20.863), abs=5e-4)
+
+
+def test_missing_answers_are_cured_by_what_the_function_takes():
+    # a function without that option does not send its caller there
+    wave = pd.DataFrame({"score": [9.0, None, 3.0]})
+    with pytest.raises(DataError, match=r"1 missing, the first in row 1; drop them before the call$"):
+        nps_difference(wave, wave)
 
 
 def test_lower_ends_come_first_and_missing_answers_are_never_dropped_in_silence():

@@ -14,6 +14,7 @@ from crmkit._frame._read import as_pandas, first_place, read
 from crmkit.errors import DataError
 
 LARGEST = 1e75  # sums of fourth powers still fit a float; no measure of a customer is that large
+CONVERT = "convert it first (pandas.to_numeric shows what does not parse; pandas.read_csv takes decimal=',')"
 LARGEST_COUNT = 2.0**53  # beyond it floats skip whole numbers
 
 
@@ -27,11 +28,12 @@ def numbers(
     whole: bool = False,
     moderate: bool = False,
     ignore: npt.NDArray[np.bool_] | None = None,
+    cure: str = "fill or drop them before the call",
 ) -> npt.NDArray[np.float64]:
     """Read `column` as finite numbers, or say how many rows are not, where the first is, and what to do.
 
-    Rows flagged in `ignore` are read as zero, whatever they hold. `moderate` is for sums of squares and products, which no number
-    so large may bring to infinity.
+    Rows flagged in `ignore` are read as zero, whatever they hold. `cure` says what to do about missing ones. `moderate` is for
+    sums of squares and products, which no number so large may bring to infinity.
     """
     frame = read(frame)
     series = as_pandas(frame.column(column, keyword=keyword), frame.kind)
@@ -43,7 +45,7 @@ def numbers(
         missing = np.isnan(values)
         if missing.any():
             count, row = first_place(missing)
-            msg = f"column {column!r}: {count:,} missing, the first in row {row}; fill or drop them before the call"
+            msg = f"column {column!r}: {count:,} missing, the first in row {row}; {cure}"
             raise DataError(msg)
         count, row = first_place(~finite)
         msg = f"column {column!r}: {count:,} infinite, the first in row {row} ({values[row]}); replace or drop them"
@@ -96,7 +98,7 @@ def _to_float(series: pd.Series, column: Any, ignore: npt.NDArray[np.bool_] | No
     if not isinstance(dtype, np.dtype) and series.isna().all():
         return np.full(len(series), np.nan)
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
-        msg = f"column {column!r} holds {dtype}, not numbers; convert it first (pandas.to_numeric shows what does not parse)"
+        msg = f"column {column!r} holds {dtype}, not numbers; {CONVERT}"
         raise DataError(msg)
     if isinstance(dtype, np.dtype):
         return series.to_numpy().astype(np.float64, copy=False)
@@ -110,10 +112,7 @@ def _objects_to_float(values: npt.NDArray[Any], column: Any) -> npt.NDArray[np.f
     missing[~number] = pd.isna(values[~number])
     if not (number | missing).all():
         count, row = first_place(~(number | missing))
-        msg = (
-            f"column {column!r}: {count:,} not numbers, the first in row {row} (a {type(values[row]).__name__});"
-            " convert it first (pandas.to_numeric shows what does not parse)"
-        )
+        msg = f"column {column!r}: {count:,} not numbers, the first in row {row} (a {type(values[row]).__name__}); {CONVERT}"
         raise DataError(msg)
     return np.array([np.nan if gone else _float(v) for v, gone in zip(values, missing, strict=True)], dtype=np.float64)
 

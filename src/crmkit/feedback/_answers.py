@@ -22,6 +22,8 @@ Bools = npt.NDArray[np.bool_]
 
 # no part of 9.5 or 1e1, and no range such as "0 - 6", which is several answers
 FIRST_NUMBER = re.compile(r"\s*(-?\d+)(?![\d.,]*\d|[eE][+-]?\d|\s*[-–]\s*\d)")
+DROP = "drop them before the call"
+COUNT_OR_DROP = 'drop them, or count them as persons who did not answer with missing="drop"'
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -44,15 +46,15 @@ def read(
     by: str | Sequence[str] | None,
     scale: tuple[int, int],
     weight: str | Weights | None = None,
-    missing: str = "error",
+    missing: str | None = None,
     customer: str | None = None,
     time: str | None = None,
     repeats: str = "error",
     strata: str | None = None,
     cluster: str | None = None,
 ) -> Answers:
-    """Read and check everything a function on answers takes."""
-    _options.choice("missing", missing, ("error", "drop"))
+    """Read and check everything a function on answers takes; `missing` is None where the function has no such option."""
+    _options.choice("missing", missing or "error", ("error", "drop"))
     _options.choice("repeats", repeats, ("error", "latest", "cluster"))
     columns = {"by": by, "weight": weight, "customer": customer, "time": time, "strata": strata, "cluster": cluster}
     frame = as_frame(data, score, columns)
@@ -61,7 +63,7 @@ def read(
     if missing == "drop":
         kind = _frame.text if _is_text(frame, score) else partial(_frame.ids, missing="drop")  # blank text is no answer
         answered = kind(frame, score, keyword="score").codes >= 0
-    scores = on_scale(read_scores(frame, score, answered), score, scale, answered)
+    scores = on_scale(read_scores(frame, score, answered, DROP if missing is None else COUNT_OR_DROP), score, scale, answered)
     if not answered.any():
         msg = f"column {score!r}: no answers, so there is no score"
         raise DataError(msg)
@@ -115,11 +117,11 @@ def as_frame(data: Any, score: str, columns: dict[str, Any]) -> _frame.Frame:
     return _frame.read(_frame.table({score: data.array if hasattr(data, "array") else data}))
 
 
-def read_scores(frame: _frame.Frame, score: str, answered: Bools) -> Floats:
+def read_scores(frame: _frame.Frame, score: str, answered: Bools, missing: str) -> Floats:
     """Read answers given as numbers, or as labels that begin with one ("10 - Extremely likely"); -0 for those not given."""
     skip = None if answered.all() else ~answered
     try:
-        return _frame.numbers(frame, score, keyword="score", ignore=skip)
+        return _frame.numbers(frame, score, keyword="score", ignore=skip, cure=missing)
     except DataError:
         if not _is_text(frame, score):
             raise
@@ -132,9 +134,7 @@ def read_scores(frame: _frame.Frame, score: str, answered: Bools) -> Floats:
         if (answered & wrong).any():
             count, row = _frame.first_place(answered & wrong)
             cure = (
-                'drop them, or count them as persons who did not answer with missing="drop"'
-                if what == "missing"
-                else 'a label is read by its number, one whole number, as in "10 - Extremely likely"'
+                missing if what == "missing" else 'a label is read by its number, one whole number, as in "10 - Extremely likely"'
             )
             msg = f"column {score!r}: {count:,} {what}, the first in row {row}; {cure}"
             raise DataError(msg)
