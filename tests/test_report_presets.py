@@ -231,8 +231,8 @@ def test_the_command_line_reads_exports(tmp_path, monkeypatch, capsys):
     assert command.main(["report", "export.csv", "--preset", "shopify", "--missing", "drop", "--currency", "USD"]) == 0
     assert command.main(["report", "export.csv", "--preset", "shopify", "--customer", "Email"]) == 2
     assert "--customer names a column, which --preset shopify does" in capsys.readouterr().err
-    assert command.main(["report", "export.csv", "--zone", "UTC"]) == 2
-    assert "--zone reads an export; say which with --preset" in capsys.readouterr().err
+    assert command.main(["report", "export.csv", "--currency", "USD"]) == 2
+    assert "--currency reads an export; say which with --preset" in capsys.readouterr().err
 
 
 def test_every_preset_has_its_option():
