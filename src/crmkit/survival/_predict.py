@@ -97,7 +97,8 @@ def predict(
     -----
     :math:`P(T \le t + h \mid T > t) = 1 - S(t + h) / S(t)`, by differences of cumulative hazards, which keep small probabilities
     exact. `survived` = 0 gives :math:`1 - S(h)`, the curve of a new customer: for one who has been there for long it is as a
-    rule far too high, since those likely to leave have left. Nothing is extrapolated. Memory grows with rows times horizons, 8 bytes each.
+    rule far too high, since those likely to leave have left. Nothing is extrapolated. Memory grows with rows times
+    horizons, 8 bytes each.
 
     Examples
     --------
