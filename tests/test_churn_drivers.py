@@ -90,7 +90,9 @@ def test_what_matters_is_lost_and_noise_is_not(kind, request):
 
 def test_loss_and_profit_are_those_of_shuffled_columns(trees):
     later = customers(seed=1)
-    found = churn.drivers(trees, later, groups="none", permutations=1, rng=7, value=150, offer_cost=12, contact_cost=2, accept=0.4)
+    found = churn.drivers(
+        trees, later, groups="none", permutations=1, rng=7, value=150, offer_cost=12, contact_cost=2, accept=0.4
+    )
     y = later["churned"].to_numpy()
 
     def judge(frame):

@@ -48,8 +48,8 @@ def test_five_points_of_retention(retention, later, now):
     r=rates, a=st.floats(0.0, 0.5), g=st.floats(-0.1, 0.01), n=st.sampled_from([1, 4, 12]),
     first=st.sampled_from(["now", "later"]), horizon=st.integers(1, 60),
 )  # fmt: skip
+@mp.workdps(40)
 def test_the_value_is_the_sum_of_its_definition(r, a, g, n, first, horizon):
-    mp.dps = 40
     i = (1 + mpf(a)) ** (mpf(1) / n) - 1
     terms = range(horizon) if first == "now" else range(1, horizon + 1)
     shift = 0 if first == "now" else 1

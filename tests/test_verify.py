@@ -44,6 +44,7 @@ def test_a_figure_agrees_to_the_digits_that_are_known(published, here, within, a
     assert verify.Check("x", "y", published, here, within).agrees is agrees
 
 
+@mpmath.workdps(naive.DIGITS_KEPT)
 def test_the_digits_are_those_of_the_definitions():
     """All but an integral of integrals, which takes seconds."""
     again = {}
