@@ -4,12 +4,13 @@ import csv
 import math
 from pathlib import Path
 
+import mpmath as mp
 import numpy as np
 import pytest
 from pytest import approx
 
 from crmkit import clv
-from crmkit._kernels import bg_nbd, pareto_nbd
+from crmkit._kernels import bg_future, bg_nbd, pareto_nbd
 
 FILE = Path(__file__).parent / "naive" / "clv_accuracy.csv"
 with FILE.open() as file:
@@ -56,3 +57,34 @@ def test_ten_digits(at):
     assert model.expected_purchases(row["t"], *history) == approx(row["purchases"], rel=tolerance, abs=1e-300)
     if math.isfinite(row["endless"]):
         assert model.discounted_purchases(row["rate"], *history) == approx(row["endless"], rel=tolerance, abs=1e-300)
+
+
+# ── pieces of the kernels whose mistakes the models would hide ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("m", [0.3, 1.0, 7.5])
+@mp.workdps(40)
+def test_what_a_rate_buys_has_its_digits(m):
+    for z in [*np.geomspace(1e-09, 50.0, 60).tolist(), 0.0199, 0.0201]:
+        exact = 1 - (1 + mp.mpf(z)) ** (-mp.mpf(m))
+        assert bg_future._bought(m, z) == approx(float(exact), rel=2e-14, abs=0.0)
+
+
+@pytest.mark.parametrize(("a", "late"), [(1e-6, 3.0), (0.01, 0.5), (0.5, 1e-4), (0.8, 2.4), (30.0, 4.0)])
+@pytest.mark.parametrize(("m", "tau"), [(0.3, 1e-3), (4.0, 2.0), (12.0, 300.0)])
+@mp.workdps(40)
+def test_the_mean_over_dropout_has_its_digits(a, late, m, tau):
+    nodes, filled = np.empty((3, 2048)), np.zeros(2, np.int64)
+    step = bg_future._step(a, late, 55.0)
+    found = bg_future._mean_over_dropout(1, m, tau, a, late, step, filled, nodes, nodes.copy())
+    # both parameters as the doubles they are
+    exact = mp.hyp2f1(m, a, mp.mpf(a) + mp.mpf(late), -tau)
+    assert found == approx(float(exact), rel=2e-13, abs=0.0)
+
+
+@pytest.mark.parametrize("s", [0.01, 0.7, 3.0, 7.9, 8.1, 60.0])
+@mp.workdps(40)
+def test_the_grid_of_the_quadrature_stands_on_the_digits_of_gamma(s):
+    for frequency in (10.0, 25.0, 80.0):
+        exact = mp.log(abs(mp.gamma(mp.mpc(s, frequency)) / mp.gamma(s)))
+        assert bg_future._damping(s, frequency) == approx(float(exact), abs=0.05, rel=0.02)

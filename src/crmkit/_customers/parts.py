@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crmkit import _frame, _options, churn, clv, feedback, recommend, rfm
 from crmkit.cohort._periods import Calendar
 from crmkit.errors import ColumnError, DataError, FitError
-from crmkit.feedback._answers import read_scores
+from crmkit.feedback._answers import DROP, read_scores
 
 if TYPE_CHECKING:
     from crmkit._events import EventLog
@@ -273,7 +273,7 @@ def answers(log: EventLog, bought: Integers, survey: Any, score: str, time: str 
         time = None
     # refuses what cannot be read, and answers that nobody could call the latest
     feedback.nps(survey, score=score, customer=name, time=time, repeats="error" if time is None else "latest")
-    scores = read_scores(frame, score, np.ones(len(frame), np.bool_))
+    scores = read_scores(frame, score, np.ones(len(frame), np.bool_), DROP)
     code = _codes(log, bought, frame, name, "answers", unknown)
     moment = np.zeros(len(frame), np.int64) if time is None else _frame.times(frame, time, keyword="survey_time").instant
     order = np.lexsort((moment, code))
