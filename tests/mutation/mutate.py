@@ -52,12 +52,14 @@ CORES = {
 }
 
 SEARCH = "_kernels/score_intervals.py"
+FUTURE = "_kernels/bg_future.py"
 # (file, line of code, change) of a mutant that no test can tell from the original, and why
 EQUIVALENT = {
     (SEARCH, "side = 0", "0 -> 1"): "which end moved last, before the first step: another way to the same root",
     (SEARCH, "if side == 1:", "1 -> 2"): "an end is not hurried in: more steps to the same root",
     (SEARCH, "side = 1", "1 -> 2"): "an end is not hurried in: more steps to the same root",
     (SEARCH, "if step % 4 == 3 or not (left < guess < right):", "3 -> 4"): "no fourth step halves: more steps to the same root",
+    (FUTURE, "_TERMS = 601", "601 -> 602"): "one more term of a sum that has long converged",
     (SEARCH, "if value > 0.0:", "value > 0.0 -> GtE"): "a root met to the last bit goes to the other end of its bracket",
 }
 
