@@ -79,6 +79,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def guided(session: nox.Session) -> None:
+    """Fuzz parsers and string kernels by coverage, ten minutes: ``-- -max_total_time=60`` for less."""
+    session.install("-e", ".", "atheris>=3.0")
+    session.run("python", "tests/fuzz/guided.py", *(session.posargs or ["-max_total_time=600"]))
+
+
+@nox.session(default=False)
 def mutation(session: nox.Session) -> None:
     """Change the statistical cores in small ways, and print how many of the changes their tests notice: an hour."""
     session.install("-e", ".", *group("test"))
