@@ -166,6 +166,23 @@ def test_columns_come_back_as_they_came(function):
         function("a")
 
 
+@pytest.mark.parametrize(
+    ("function", "value", "expected"),
+    [
+        (dedupe.normalize_name, "nA\x7f", None),
+        (dedupe.normalize_name, "Mr. Test!", None),
+        (dedupe.normalize_address, "(unknown)", None),
+        (dedupe.normalize_phone, "(0049) 30 1234567", "49301234567"),
+        (dedupe.normalize_phone, "(+49) 30 1234567", "49301234567"),
+        (dedupe.normalize_phone, "tel 0000 0000 50", None),
+        (dedupe.normalize_date, "2024 \n 0131", "2024-01-31"),
+    ],
+)  # fmt: skip
+def test_what_marks_hid_is_seen_at_once(function, value, expected):
+    """Found by fuzzing: the normal form of these had another normal form."""
+    assert function([value])[0] == expected
+
+
 def test_options_are_checked():
     with pytest.raises(OptionError, match="country="):
         dedupe.normalize_phone(["1"], country="+49")

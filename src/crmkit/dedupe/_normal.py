@@ -100,6 +100,11 @@ def words_of(value: str) -> list[str]:
     return "".join(c if c.isalnum() else "" if c == "'" else " " for c in value.replace(".", " ")).split()
 
 
+def _unless_nothing(value: str) -> str:
+    """Take what is a placeholder without its marks, such as "Test!", for one."""
+    return "" if value in NOTHING else value
+
+
 def name(value: str, *, nicknames: bool = False) -> str:
     """Write a name in small letters without marks, titles and punctuation."""
     value = folded(value)
@@ -112,7 +117,7 @@ def name(value: str, *, nicknames: bool = False) -> str:
     while len(kept) > 1 and kept[-1] in SUFFIXES:
         kept.pop()
     words = kept or words
-    return " ".join(NICKNAMES.get(word, word) if nicknames else word for word in words)
+    return _unless_nothing(" ".join(NICKNAMES.get(word, word) if nicknames else word for word in words))
 
 
 def email(value: str) -> str:
@@ -139,13 +144,13 @@ def phone(value: str, *, country: str = "") -> str:
     value = value.strip()
     if not value.isdigit() and value[-1:].isdigit() and not value[:1].isalpha():
         value = EXTENSION.sub("", value.lower())
-    abroad = value.startswith(("+", "00"))
-    digits = value.replace("(0)", "").translate(KEEP_DIGITS) if abroad else value.translate(KEEP_DIGITS)
+    digits = value.translate(KEEP_DIGITS)
+    abroad = digits.startswith("00") or value.lstrip("( ").startswith("+")
+    if abroad:
+        digits = value.replace("(0)", "").translate(KEEP_DIGITS).lstrip("0")
     if len(digits) < LEAST_DIGITS or len(set(digits)) == 1 or digits in "01234567890" or digits in "9876543210":
         return ""
-    if abroad:
-        digits = digits.lstrip("0")
-    elif country:
+    if country and not abroad:
         digits = country + digits.removeprefix("0") if not (digits.startswith(country) and len(digits) > 10) else digits
     return digits
 
@@ -165,12 +170,12 @@ def address(value: str) -> str:
         if full.endswith("strasse") or (full.endswith("str") and len(full) > 5):
             full = full.removesuffix("asse").removesuffix("str") + "strasse"
         answer.append(full)
-    return " ".join(word for word in answer if word)
+    return _unless_nothing(" ".join(word for word in answer if word))
 
 
 def date(value: str, *, day_first: bool | None = None) -> str:
     """Write a date as yyyy-mm-dd where its form says which number is the day; else as it stands."""
-    if not value.isascii() or not value[:1].isdigit() or not value[-1:].isdigit():
+    if not value.isascii() or not value[:1].isdigit() or not value[-1:].isdigit() or len(value.split()) > 1:
         value = plain(value)
     if len(value) == 10 and value[4] == value[7] == "-" and value.isascii() and value.replace("-", "").isdigit():
         return "" if value in NO_DATES or value.endswith("00-00") else value
