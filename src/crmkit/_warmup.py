@@ -25,7 +25,7 @@ def warmup() -> float:
     Returns
     -------
     float
-        Seconds it took: some tens on the first call, under a second or two where all is compiled already.
+        Seconds it took: a minute or two on the first call, some seconds where all is compiled already.
 
     Notes
     -----
