@@ -117,7 +117,7 @@ def test_the_table_is_that_of_the_definition(rows, period, seen, method):
 @settings(max_examples=60, deadline=None)
 def test_who_is_followed_from_another_day_counts_with_purchases_or_without(rows, period, extra):
     since = {**{customer: DAY0 for customer, _ in rows}, **extra}
-    as_of = max(*(day for _, day in rows), DAY0 + dt.timedelta(days=60))
+    as_of = max(*(day for _, day in rows), min(since.values()), DAY0 + dt.timedelta(days=60))  # somebody is followed by then
     expected = naive.retention(rows, period=period, as_of=as_of, since=since)
     dates = pd.Series({customer: pd.Timestamp(day) for customer, day in since.items()})
     for given_as in (dates, dates.to_dict(), pl.DataFrame({"id": list(since), "day": list(since.values())})):
