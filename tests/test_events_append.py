@@ -129,6 +129,7 @@ def test_other_frames_grow_the_same_way(kind, frames, text):
     identical(grown, crm.events(bring(pd.concat(frames, ignore_index=True)), **options))
 
 
+@pytest.mark.skipif(int(pd.__version__.split(".")[0]) < 3, reason="pandas 2 keeps text as objects, whose labels are hashed anew")
 def test_new_ids_are_found_by_a_search_among_the_old(monkeypatch):
     """Neither old ids nor old rows are gone through again: that is what makes a day cheap."""
     frame = as_text(rows_of(5_000))

@@ -329,6 +329,9 @@ def _plain(value: Any) -> Any:
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value read from a file is of the type that a field declares."""
     kind, parts = get_origin(hint) or hint, get_args(hint)
+    # from Python 3.12 on, numpy's NDArray may be an alias that stands for the type
+    meant = getattr(kind, "__value__", kind)
+    kind = get_origin(meant) or meant
     if kind is Any:
         return True
     if kind is float:
