@@ -190,3 +190,15 @@ def test_values_are_counted_in_bars(ax):
         plot.clv_value_histogram([0.0], ax=ax)
     with raises(OptionError, match="bins"):
         plot.clv_value_histogram([1.0], bins=1, ax=ax)
+
+
+def test_tracking_counts_the_days_of_the_wall_clock_where_it_shows_yesterday_once_more():
+    # at one minute past midnight clocks went back to 23:01 of the day before
+    utc = pd.DatetimeIndex(["2010-11-05 12:00", "2010-11-07 02:30:30", "2010-11-07 03:00", "2010-11-07 09:00"]).tz_localize("UTC")
+    orders = pd.DataFrame(
+        {"customer_id": [0, 1, 1, 1], "timestamp": utc.tz_convert("America/St_Johns"), "amount": [1.0, 2, 4, 8]}
+    )
+    model = clv.fit_bg_nbd(clv.summarize(datasets.make_transactions(n_customers=300).transactions, order="order_id", unit="D"))
+    table = clv.tracking(model, orders, calibration_end="2010-11-06", period="1D")
+    # the second customer joined on the 6th and came back on the 7th
+    assert table["actual"].tolist() == [0.0, 0.0, 1.0]

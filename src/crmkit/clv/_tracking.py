@@ -147,7 +147,8 @@ def tracking(
 def _cohort(log: EventLog, cut: int, last: int) -> tuple[Integers, Integers]:
     """Return the day each customer of the cohort joined, and the days of all their repeat purchases until `last`."""
     orders = log.orders
-    day = orders.time // log.clock.ticks_per_day
+    order = _frame.wall_order(orders.start, orders.time, orders.instant, log.clock)
+    day = (orders.time if order is None else orders.time[order]) // log.clock.ticks_per_day
     bought = np.diff(orders.start) > 0
     first = orders.start[:-1][bought]
     joined = day[first]

@@ -98,7 +98,8 @@ def tell(found: NextItems, asked: Asked) -> Markup:
     """Say how much of what was bought the lists held, and show some."""
     from crmkit import plot
 
-    recall = found.result.metrics.query("metric == 'recall'").set_index(["items", "model"])
+    metrics = found.result.metrics
+    recall = metrics[metrics["metric"] == "recall"].set_index(["items", "model"])
     rows: list[Any] = []
     for kind, words in KINDS.items():
         if kind not in recall.index.get_level_values(0):
